@@ -1,0 +1,146 @@
+/* Guest programs: those inside the binary, and those of the user. */
+#include "engine/internal.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define IMAGES(X) X(js)
+
+#define X(name)                                                                                               \
+    extern uint8_t image_##name##_fast_start[], image_##name##_fast_end[];                                    \
+    extern uint8_t image_##name##_plain_start[], image_##name##_plain_end[];
+IMAGES(X)
+#undef X
+
+static struct built_in {
+    const char *name;
+    uint8_t *start[2], *end[2]; /* fast, plain */
+    struct image *image;
+} built_ins[] = {
+#define X(name)                                                                                               \
+    {#name,                                                                                                   \
+     {image_##name##_fast_start, image_##name##_plain_start},                                                 \
+     {image_##name##_fast_end, image_##name##_plain_end},                                                     \
+     NULL},
+    IMAGES(X)
+#undef X
+};
+enum { BUILT_INS = sizeof built_ins / sizeof built_ins[0] };
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+int image_finish(struct image *image, struct capful_error *err)
+{
+    wasmtime_error_t *error = wasmtime_linker_instantiate_pre(engine_linker(), image->module, &image->pre);
+    if (error) {
+        char text[300];
+        take_error(error, text, sizeof text);
+        image->pre = NULL;
+        return err_set(err, CAPFUL_EENGINE, "the program cannot be linked: %s", text);
+    }
+    void *start, *end;
+    wasmtime_module_image_range(image->module, &start, &end);
+    signals_add_code(start, (size_t)((char *)end - (char *)start));
+    return 0;
+}
+
+void engine_image_free(struct image *image)
+{
+    if (!image)
+        return;
+    if (image->pre) {
+        void *start, *end;
+        wasmtime_module_image_range(image->module, &start, &end);
+        signals_remove_code(start);
+        wasmtime_instance_pre_delete(image->pre);
+    }
+    if (image->module)
+        wasmtime_module_delete(image->module);
+    mem_free((void *)image->pristine);
+    mem_free(image);
+}
+
+static struct image *load_built_in(struct built_in *b, struct capful_error *err)
+{
+    char text[256] = "";
+    int kind = engine_is_fast() ? 0 : 1;
+    struct image *image = mem_zalloc(sizeof *image);
+    if (!image) {
+        err_nomem(err);
+        return NULL;
+    }
+    snprintf(image->name, sizeof image->name, "%s", b->name);
+    image->own = true;
+    size_t len = (size_t)(b->end[kind] - b->start[kind]);
+    image->module = rt_module_in_place(engine_get(), b->start[kind], len, text, sizeof text);
+    if (!image->module)
+        err_set(err, CAPFUL_EENGINE, "the image of %s cannot be used on this machine: %s", b->name, text);
+    if (!image->module || image_finish(image, err) != 0) {
+        engine_image_free(image);
+        return NULL;
+    }
+    return image;
+}
+
+struct image *engine_image(struct str name, struct capful_error *err)
+{
+    for (int i = 0; i < BUILT_INS; i++) {
+        struct built_in *b = &built_ins[i];
+        if (!str_equal(name, str_of(b->name)))
+            continue;
+        struct image *image = __atomic_load_n(&b->image, __ATOMIC_ACQUIRE);
+        if (image)
+            return image;
+        /* An in-place image can be loaded once only, so a failure is not tried again with the same bytes. */
+        pthread_mutex_lock(&mutex);
+        image = b->image;
+        if (!image) {
+            image = load_built_in(b, err);
+            __atomic_store_n(&b->image, image, __ATOMIC_RELEASE);
+        }
+        pthread_mutex_unlock(&mutex);
+        return image;
+    }
+    err_set(err, CAPFUL_EINVAL, "there is no program \"%.*s\"", (int)name.len, name.ptr);
+    return NULL;
+}
+
+/* A program of a user that speaks our own calls says so by exporting "entry" where others export "_start". */
+static bool speaks_own(const wasmtime_module_t *module)
+{
+    wasm_exporttype_vec_t exports;
+    bool found = false;
+    wasmtime_module_exports(module, &exports);
+    for (size_t i = 0; i < exports.size && !found; i++) {
+        const wasm_name_t *name = wasm_exporttype_name(exports.data[i]);
+        found = name->size == 5 && memcmp(name->data, "entry", 5) == 0;
+    }
+    wasm_exporttype_vec_delete(&exports);
+    return found;
+}
+
+int engine_image_load(const void *bytes, size_t len, struct image **ret, struct capful_error *err)
+{
+    char text[256] = "";
+    struct image *image = mem_zalloc(sizeof *image);
+    if (!image)
+        return err_nomem(err);
+    snprintf(image->name, sizeof image->name, "program");
+    image->module = rt_module_from_bytes(engine_get(), bytes, len, text, sizeof text);
+    int result = 0;
+    if (!image->module)
+        result = err_set(err, CAPFUL_EENGINE, "not an image made by this version's capful-compile: %s", text);
+    else
+        result = image_finish(image, err);
+    if (result == 0)
+        image->own = speaks_own(image->module);
+    if (result != 0) {
+        engine_image_free(image);
+        return result;
+    }
+    *ret = image;
+    return 0;
+}

@@ -1,0 +1,222 @@
+/* One process: a store, a pooled instance, and the fiber that its code runs on.
+ *
+ * While a future lives its store is not asked for anything except through the caller of a system call: so memory base
+ * and size are taken when the instance is made, and again at the first call after it grew.
+ */
+#include "engine/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define TABLE_ELEMENT 8u /* bytes of the host's memory */
+
+struct instance *instance_new(struct process *process)
+{
+    struct instance *instance = mem_zalloc(sizeof *instance);
+    if (instance) {
+        instance->process = process;
+        instance->image = process->image;
+        process->engine = instance;
+    }
+    return instance;
+}
+
+void instance_free(struct instance *instance)
+{
+    if (!instance)
+        return;
+    if (instance->future)
+        wasmtime_call_future_delete(instance->future); /* a suspended fiber is unwound here */
+    if (instance->trap)
+        wasm_trap_delete(instance->trap);
+    if (instance->error)
+        wasmtime_error_delete(instance->error);
+    if (instance->store)
+        wasmtime_store_delete(instance->store); /* the slot is reset here */
+    if (instance->holds_slot)
+        engine_give_slot();
+    mem_free(instance);
+}
+
+/* Called by the engine before a memory or table grows. Refusing by -1 ends the process: the run stops with its reason
+ * and no part of the program sees a failed allocation that it might hide. */
+static int on_growth(void *env, int what, uint64_t current, uint64_t desired, uint64_t maximum)
+{
+    struct instance *instance = env;
+    struct process *process = instance->process;
+    struct kernel *kernel = process->kernel;
+    if (desired > maximum)
+        return 0; /* the module's own maximum: its business */
+    if (what == RT_GROW_TABLE) {
+        if (!kernel_charge(kernel, (desired - current) * TABLE_ELEMENT))
+            return -1;
+        process->memory_charged += (desired - current) * TABLE_ELEMENT;
+        return 1;
+    }
+    if (desired > kernel->limits.process_memory) {
+        kernel_stop_limit(kernel, "process_memory", "a process needed more than %llu MiB of memory",
+                          (unsigned long long)(kernel->limits.process_memory / CAPFUL_MIB));
+        return -1;
+    }
+    if (!kernel_charge(kernel, desired - current))
+        return -1;
+    process->memory_charged += desired - current;
+    instance->memory_stale = true;
+    return 1;
+}
+
+void instance_refresh(struct instance *instance, wasmtime_context_t *context)
+{
+    instance->process->memory.base = wasmtime_memory_data(context, &instance->memory);
+    instance->process->memory.size = wasmtime_memory_data_size(context, &instance->memory);
+    instance->memory_stale = false;
+}
+
+static int find_exports(struct instance *instance, const wasmtime_instance_t *handle)
+{
+    wasmtime_extern_t item;
+    const char *entry = instance->image->own ? "entry" : "_start";
+    struct process *process = instance->process;
+    if (!wasmtime_instance_export_get(instance->context, handle, entry, strlen(entry), &item) ||
+        item.kind != WASMTIME_EXTERN_FUNC) {
+        snprintf(process->trap, sizeof process->trap, "the program exports no function \"%s\"", entry);
+        return ERRNO_NOEXEC;
+    }
+    instance->entry = item.of.func;
+    if (!wasmtime_instance_export_get(instance->context, handle, "memory", 6, &item) ||
+        item.kind != WASMTIME_EXTERN_MEMORY) {
+        snprintf(process->trap, sizeof process->trap, "the program exports no memory");
+        return ERRNO_NOEXEC;
+    }
+    instance->memory = item.of.memory;
+    if (instance->image->own && wasmtime_instance_export_get(instance->context, handle, "__stack_pointer", 15, &item) &&
+        item.kind == WASMTIME_EXTERN_GLOBAL) {
+        instance->stack_pointer = item.of.global;
+        instance->has_stack_pointer = true;
+    }
+    instance_refresh(instance, instance->context);
+    return 0;
+}
+
+int instance_make(struct instance *instance)
+{
+    wasmtime_instance_t handle;
+    struct process *process = instance->process;
+    if (!engine_take_slot())
+        return ERRNO_AGAIN;
+    instance->holds_slot = true;
+    instance->store = wasmtime_store_new(engine_get(), instance, NULL);
+    instance->context = wasmtime_store_context(instance->store);
+    if (!rt_store_limiter(instance->store, on_growth, instance))
+        return ERRNO_NOMEM;
+    wasmtime_context_set_epoch_deadline(instance->context, 1);
+    /* The function answers nothing, whatever its declaration says: its value must not be looked at. */
+    wasmtime_context_epoch_deadline_async_yield_and_update(instance->context, 1);
+    wasmtime_call_future_t *made = wasmtime_instance_pre_instantiate_async(
+        instance->image->pre, instance->context, &handle, &instance->trap, &instance->error);
+    /* A start function of a user's module may run for long: its slices end here and it goes on. It cannot wait: there
+     * is no process yet that could be woken. */
+    bool waits = false;
+    while (!waits && !wasmtime_call_future_poll(made)) {
+        waits = process->request.state == REQUEST_PENDING;
+        if (kernel_must_stop(process->kernel))
+            break;
+    }
+    wasmtime_call_future_delete(made);
+    if (process->kernel->stop != STOP_NONE)
+        return ERRNO_NOMEM;
+    if (waits) {
+        snprintf(process->trap, sizeof process->trap, "its start function makes a system call that waits");
+        return ERRNO_NOEXEC;
+    }
+    if (instance->trap) {
+        take_trap(TAKE(instance->trap), process->trap, sizeof process->trap);
+        return ERRNO_NOEXEC;
+    }
+    if (instance->error) {
+        take_error(TAKE(instance->error), process->trap, sizeof process->trap);
+        return ERRNO_NOMEM;
+    }
+    return find_exports(instance, &handle);
+}
+
+int instance_enter(struct instance *instance, uint32_t fn, uint32_t arg)
+{
+    wasmtime_val_t values[2] = {{.kind = WASMTIME_I32, .of.i32 = (int32_t)fn},
+                                {.kind = WASMTIME_I32, .of.i32 = (int32_t)arg}};
+    instance->future = wasmtime_func_call_async(instance->context, &instance->entry, values,
+                                                instance->image->own ? 2 : 0, NULL, 0, &instance->trap,
+                                                &instance->error);
+    return 0;
+}
+
+/* Gives back what a process was charged for its memory. */
+static void discharge(struct process *process)
+{
+    kernel_discharge(process->kernel, process->memory_charged);
+    process->memory_charged = 0;
+}
+
+int instance_abandon(struct instance *instance, int result)
+{
+    struct process *process = instance->process;
+    process->engine = NULL;
+    instance_free(instance);
+    discharge(process);
+    return result;
+}
+
+static int create(struct process *process)
+{
+    struct instance *instance = instance_new(process);
+    if (!instance)
+        return ERRNO_NOMEM;
+    process->own_abi = process->image->own;
+    int result = instance_make(instance);
+    if (result == 0)
+        result = instance_enter(instance, 0, 0);
+    return result == 0 ? 0 : instance_abandon(instance, result);
+}
+
+static enum engine_event ended(struct instance *instance)
+{
+    struct process *process = instance->process;
+    if (process->kernel->stop != STOP_NONE)
+        return ENGINE_STOPPED;
+    if (instance->exited)
+        return ENGINE_EXITED;
+    if (!instance->trap && !instance->error)
+        return ENGINE_RETURNED;
+    char text[sizeof process->trap];
+    if (instance->trap)
+        take_trap(TAKE(instance->trap), text, sizeof text);
+    else
+        take_error(TAKE(instance->error), text, sizeof text);
+    if (!process->trap[0])
+        snprintf(process->trap, sizeof process->trap, "%s", text);
+    return ENGINE_TRAPPED;
+}
+
+static enum engine_event resume(struct process *process)
+{
+    struct instance *instance = process->engine;
+    bool done = wasmtime_call_future_poll(instance->future);
+    process->kernel->on_fiber = false;
+    if (done)
+        return ended(instance);
+    return process->request.state == REQUEST_PENDING ? ENGINE_PARKED : ENGINE_PREEMPTED;
+}
+
+static void destroy(struct process *process)
+{
+    struct instance *instance = process->engine;
+    process->engine = NULL;
+    process->memory.base = NULL;
+    process->memory.size = 0;
+    instance_free(instance);
+    discharge(process);
+}
+
+const struct engine_ops wasm_engine = {create, instance_clone, resume, destroy};

@@ -1,0 +1,552 @@
+/* One call's life on the host's stack: decided, handed out, settled.
+ *
+ * Decisions are made one call at a time, so a budget that is looked at here cannot be passed by calls made at the
+ * same time. Constraints, rates, approvals and the audit record have their place in `decide`, between the grant and
+ * the tool.
+ */
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "tool/call.h"
+#include "tool/schema.h"
+
+#define NOTHING ((struct str){"", 0})
+
+/* ------------------------------------------------------------------ the end of a call */
+
+static void observe(struct tool_host *host, const struct capful_call *call)
+{
+    if (host->on_call)
+        host->on_call(host->on_call_context, &call->record);
+}
+
+void call_settle(struct tool_host *host, struct capful_call *call, enum capful_outcome outcome,
+                 struct answer *answer)
+{
+    struct tool_process *tools = call->process;
+    list_remove(&call->link);
+    call->place = PLACE_SETTLED;
+    call->record.outcome = outcome;
+    call->record.end = clock_monotonic() - host->origin;
+    call->record.message = TAKE(answer->message);
+    call->record.result_len = answer->status == CAPFUL_CALL_OK ? answer->len : 0;
+    host->usage.result_bytes += call->record.result_len;
+    host->usage.denials += outcome == CAPFUL_CALL_REFUSED;
+    list_remove(&call->mine);
+    if (!tools) {
+        answer_release(answer);
+    } else if (!answer->text) {
+        kernel_stop_fault(host->kernel, "out of memory for the answer of a tool");
+        answer_release(answer);
+        call->process = NULL;
+    } else if (!kernel_charge(host->kernel, answer->len)) {
+        answer_release(answer);
+        call->process = NULL;
+    } else {
+        call->text_charged = answer->len;
+        call->result = *answer;
+        *answer = (struct answer){CAPFUL_CALL_NONE, NULL, 0, NULL};
+        list_append(&tools->done, &call->mine);
+        wait_wake(&tools->queue);
+    }
+    observe(host, call);
+}
+
+static void settle_error(struct tool_host *host, struct capful_call *call, enum capful_outcome outcome,
+                         const char *code, struct str message, struct str data)
+{
+    struct answer answer = {CAPFUL_CALL_NONE, NULL, 0, NULL};
+    answer_error(&answer, call->tool_name, code, message, data);
+    call_settle(host, call, outcome, &answer);
+}
+
+__attribute__((format(printf, 5, 6))) static void settle_failed(struct tool_host *host, struct capful_call *call,
+                                                                enum capful_outcome outcome, const char *code,
+                                                                const char *format, ...)
+{
+    struct buf message = BUF_INIT(8192);
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&message, format, args);
+    va_end(args);
+    settle_error(host, call, outcome, code, buf_str(&message), NOTHING);
+    buf_release(&message);
+}
+
+__attribute__((format(printf, 4, 5))) static void settle_denied(struct tool_host *host, struct capful_call *call,
+                                                                const char *code, const char *format, ...)
+{
+    struct buf message = BUF_INIT(8192);
+    struct answer answer = {CAPFUL_CALL_NONE, NULL, 0, NULL};
+    va_list args;
+    va_start(args, format);
+    buf_printf(&message, "%s denied: ", call->tool_name);
+    buf_vprintf(&message, format, args);
+    va_end(args);
+    answer_denied(&answer, call->tool_name, code, buf_str(&message));
+    call_settle(host, call, CAPFUL_CALL_REFUSED, &answer);
+    buf_release(&message);
+}
+
+/* The answer of a call that is COMPLETE. */
+static void settle_answered(struct tool_host *host, struct capful_call *call)
+{
+    struct answer answer = call->answer;
+    call->answer = (struct answer){CAPFUL_CALL_NONE, NULL, 0, NULL};
+    bool ok = answer.text && answer.status == CAPFUL_CALL_OK;
+    call_settle(host, call, ok ? CAPFUL_CALL_DONE : CAPFUL_CALL_FAILED, &answer);
+}
+
+/* ------------------------------------------------------------------ the decision */
+
+static void settle_unknown(struct tool_host *host, struct capful_call *call)
+{
+    enum { SHOWN = 10 };
+    struct buf message = BUF_INIT(8192);
+    const struct tool *near = toolset_nearest(host->set, str_of(call->name));
+    size_t granted = 0;
+    buf_printf(&message, "there is no tool \"%s\"", call->name);
+    if (near && near->grant.given)
+        buf_printf(&message, "; did you mean \"%s\"?", near->name);
+    else
+        buf_add_char(&message, '.');
+    for (size_t i = 0; i < toolset_count(host->set); i++) {
+        const struct tool *tool = toolset_at(host->set, i);
+        if (tool->grant.given && granted++ < SHOWN)
+            buf_printf(&message, "%s%s", granted == 1 ? " There are: " : ", ", tool->name);
+    }
+    if (granted > SHOWN)
+        buf_printf(&message, " and %zu more", granted - SHOWN);
+    else if (granted == 0)
+        buf_add_text(&message, " There are none.");
+    settle_error(host, call, CAPFUL_CALL_FAILED, "not_found", buf_str(&message), NOTHING);
+    buf_release(&message);
+}
+
+static bool name_tool(struct capful_call *call, const struct tool *tool)
+{
+    call->tool = tool;
+    if (strcmp(call->name, tool->name) == 0)
+        return true;
+    char *name = mem_strdup(tool->name);
+    if (!name)
+        return false;
+    call->record.tool = call->tool_name = name;
+    return true;
+}
+
+/* Arguments must be one object, each key once, as the schema wants it. What the checks need for themselves is
+ * charged while they run. */
+static bool check_arguments(struct tool_host *host, struct capful_call *call, const struct tool *tool)
+{
+    struct str text = {call->arguments, call->argument_len};
+    struct json_problem problem;
+    struct json json;
+    size_t values;
+    if (!json_check(text, JSON_STRICT, TOOL_DEPTH, &values, &problem)) {
+        settle_failed(host, call, CAPFUL_CALL_FAILED, "schema", "%s: the arguments are not valid JSON, byte %zu: %s",
+                      tool->name, problem.offset + 1, problem.text);
+        return false;
+    }
+    uint64_t work = 2 * (uint64_t)text.len + 80 * (uint64_t)values;
+    if (!kernel_charge(host->kernel, work)) {
+        settle_failed(host, call, CAPFUL_CALL_FAILED, "too_large", "%s: no memory to check the arguments", tool->name);
+        return false;
+    }
+    bool ok = false;
+    char why[2048];
+    if (!json_parse(text, JSON_CHECKED | JSON_UNIQUE_KEYS, TOOL_DEPTH, &json, &problem)) {
+        settle_failed(host, call, CAPFUL_CALL_FAILED, "schema", "%s: %s", tool->name, problem.text);
+    } else {
+        bool object = yyjson_is_obj(json.root);
+        const char *kind = json_kind(json.root);
+        json_release(&json);
+        if (!object)
+            settle_failed(host, call, CAPFUL_CALL_FAILED, "schema", "%s: the arguments must be an object, not %s",
+                          tool->name, kind);
+        else if (tool->schema && !tool_schema_accepts(tool->schema, text, why, sizeof why))
+            settle_failed(host, call, CAPFUL_CALL_FAILED, "schema", "%s: %s", tool->name, why);
+        else
+            ok = true;
+    }
+    kernel_discharge(host->kernel, work);
+    return ok;
+}
+
+/* Counts the call. Nothing was done before, so nothing is given back if it is refused. */
+static bool reserve(struct tool_host *host, const struct tool *tool)
+{
+    if (!host->used) {
+        host->used = mem_array(toolset_count(host->set), sizeof *host->used);
+        if (!host->used)
+            return false;
+    }
+    host->used[tool->index]++;
+    return true;
+}
+
+/* True: allowed, and counted. False: settled. */
+static bool decide(struct tool_host *host, struct capful_call *call)
+{
+    const struct tool *tool = toolset_find(host->set, str_of(call->name));
+    if (!tool) {
+        settle_unknown(host, call);
+        return false;
+    }
+    if (!name_tool(call, tool)) {
+        kernel_stop_fault(host->kernel, "out of memory for a tool call");
+        settle_failed(host, call, CAPFUL_CALL_FAILED, "failed", "out of memory");
+        return false;
+    }
+    if (!tool->grant.given) {
+        settle_denied(host, call, "not_granted", "it is not granted");
+        return false;
+    }
+    if (tool_budget_left(host, tool) == 0) {
+        uint64_t most = tool->max_calls < tool->grant.max_calls ? tool->max_calls : tool->grant.max_calls;
+        settle_denied(host, call, "budget", "its budget of %llu call%s is used up", (unsigned long long)most,
+                      most == 1 ? "" : "s");
+        return false;
+    }
+    if (call->too_large) {
+        settle_failed(host, call, CAPFUL_CALL_FAILED, "too_large", "%s: the arguments are over the limit of %llu bytes",
+                      tool->name, (unsigned long long)host->kernel->limits.argument);
+        return false;
+    }
+    if (!check_arguments(host, call, tool))
+        return false;
+    if (!reserve(host, tool)) {
+        kernel_stop_fault(host->kernel, "out of memory for the budgets of tools");
+        settle_failed(host, call, CAPFUL_CALL_FAILED, "failed", "out of memory");
+        return false;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------ handing out */
+
+static uint64_t deadline_of(const struct tool_host *host, const struct tool *tool, uint64_t now)
+{
+    uint64_t limit = tool->time_limit ? tool->time_limit : host->kernel->limits.tool_time, deadline;
+    return __builtin_add_overflow(now, limit, &deadline) ? UINT64_MAX : deadline;
+}
+
+static void move(struct capful_call *call, struct list *to, enum call_place place)
+{
+    list_remove(&call->link);
+    list_append(to, &call->link);
+    call->place = place;
+}
+
+static void call_function(struct tool_host *host, struct capful_call *call, uint64_t now)
+{
+    const struct tool *tool = call->tool;
+    move(call, &host->in_flight, PLACE_IN_FLIGHT);
+    call->deadline = deadline_of(host, tool, now);
+    call_ref(call);
+    tool->call(call, tool->context);
+    host->usage.waiting += clock_monotonic() - now;
+    int phase = CALL_IN_CALLBACK;
+    if (!atomic_compare_exchange_strong(&call->phase, &phase, CALL_AWAITED))
+        settle_answered(host, call);
+}
+
+static void start_command(struct tool_host *host, struct capful_call *call)
+{
+    struct str text = {call->arguments, call->argument_len};
+    struct command_failure failure;
+    struct json json;
+    command_failure_init(&failure);
+    if (!json_parse(text, JSON_CHECKED, TOOL_DEPTH, &json, NULL)) {
+        settle_failed(host, call, CAPFUL_CALL_FAILED, "failed", "%s: out of memory", call->tool_name);
+    } else {
+        call->command = command_start(call->tool->command, json.root, text, call->id, call->result_limit, &failure);
+        json_release(&json);
+        if (call->command) {
+            move(call, &host->running, PLACE_RUNNING);
+            host->n_running++;
+            call->deadline = deadline_of(host, call->tool, clock_monotonic());
+            call->polled = NULL;
+        } else {
+            host->used[call->tool->index]--; /* it never reached the tool */
+            settle_failed(host, call, CAPFUL_CALL_FAILED, failure.code, "%s: %.*s", call->tool_name,
+                          (int)failure.message.len, buf_str(&failure.message).ptr);
+        }
+    }
+    command_failure_release(&failure);
+}
+
+/* Starts waiting programs as long as there is room. */
+static bool start_ready(struct tool_host *host)
+{
+    bool any = false;
+    while (!list_empty(&host->ready) && host->n_running < TOOL_COMMANDS) {
+        start_command(host, LIST_ENTRY(host->ready.next, struct capful_call, link));
+        any = true;
+    }
+    return any;
+}
+
+static void dispatch_one(struct tool_host *host, struct capful_call *call)
+{
+    uint64_t now = clock_monotonic();
+    call->record.start = now - host->origin;
+    if (!decide(host, call))
+        return;
+    call->mailbox = mailbox_ref(host->mailbox);
+    call->record.outcome = CAPFUL_CALL_STARTED;
+    observe(host, call);
+    call->record.outcome = CAPFUL_CALL_UNKNOWN;
+    switch (call->tool->kind) {
+    case TOOL_CALLBACK:
+        call_function(host, call, now);
+        break;
+    case TOOL_STEP:
+        atomic_store(&call->phase, CALL_AWAITED);
+        call->deadline = deadline_of(host, call->tool, now);
+        move(call, &host->for_host, PLACE_FOR_HOST);
+        break;
+    case TOOL_COMMAND:
+        move(call, &host->ready, PLACE_READY);
+        start_ready(host);
+        break;
+    }
+}
+
+static bool must_stop(const struct tool_host *host)
+{
+    return host->kernel->stop != STOP_NONE || atomic_load_explicit(&host->kernel->cancelled, memory_order_relaxed);
+}
+
+bool tool_dispatch(struct tool_host *host)
+{
+    bool any = false;
+    if (!host->mailbox && !list_empty(&host->queued) && mailbox_new(host->sandbox, &host->mailbox) < 0) {
+        kernel_stop_fault(host->kernel, "out of memory for tool calls");
+        return false;
+    }
+    while (!list_empty(&host->queued) && !must_stop(host)) {
+        dispatch_one(host, LIST_ENTRY(host->queued.next, struct capful_call, link));
+        any = true;
+    }
+    return any;
+}
+
+bool tool_has_host_calls(const struct tool_host *host)
+{
+    return !list_empty(&host->for_host);
+}
+
+struct capful_call *tool_next_host_call(struct tool_host *host)
+{
+    if (list_empty(&host->for_host))
+        return NULL;
+    struct capful_call *call = LIST_ENTRY(host->for_host.next, struct capful_call, link);
+    move(call, &host->in_flight, PLACE_IN_FLIGHT);
+    return call_ref(call);
+}
+
+/* ------------------------------------------------------------------ what comes back */
+
+bool tool_collect(struct tool_host *host)
+{
+    struct list mail;
+    list_init(&mail);
+    mailbox_empty(host->mailbox, &mail);
+    bool any = false;
+    LIST_FOREACH(at, &mail)
+    {
+        struct capful_call *call = LIST_ENTRY(at, struct capful_call, mail);
+        list_remove(&call->mail);
+        if (!call->abandoned) {
+            settle_answered(host, call);
+            any = true;
+        }
+        call_unref(call);
+    }
+    return any;
+}
+
+bool tool_queued(const struct tool_host *host)
+{
+    return !list_empty(&host->queued);
+}
+
+bool tool_in_flight(const struct tool_host *host)
+{
+    return !list_empty(&host->for_host) || !list_empty(&host->in_flight) || !list_empty(&host->ready) ||
+           !list_empty(&host->running);
+}
+
+int tool_event_fd(struct tool_host *host)
+{
+    if (!host->mailbox && mailbox_new(host->sandbox, &host->mailbox) < 0)
+        return -1;
+    return mailbox_event_fd(host->mailbox);
+}
+
+size_t tool_pollfds(struct tool_host *host, struct pollfd *fds, size_t room)
+{
+    size_t n = 0;
+    LIST_FOREACH(at, &host->running)
+    {
+        struct capful_call *call = LIST_ENTRY(at, struct capful_call, link);
+        struct pollfd own[COMMAND_FDS];
+        size_t more = command_pollfds(call->command, own);
+        call->polled = NULL;
+        if (n + more <= room) {
+            memcpy(fds + n, own, more * sizeof *own);
+            call->polled = fds + n;
+        }
+        n += more;
+    }
+    return n;
+}
+
+static void finish_command(struct tool_host *host, struct capful_call *call)
+{
+    struct command_failure failure;
+    struct answer answer = {CAPFUL_CALL_NONE, NULL, 0, NULL};
+    char *text;
+    size_t len;
+    command_failure_init(&failure);
+    host->n_running--;
+    if (command_finish(TAKE(call->command), &text, &len, &failure)) {
+        answer_result(&answer, call->tool_name, text, len, call->result_limit);
+        bool ok = answer.text && answer.status == CAPFUL_CALL_OK;
+        call_settle(host, call, ok ? CAPFUL_CALL_DONE : CAPFUL_CALL_FAILED, &answer);
+    } else {
+        struct buf message = BUF_INIT(16384);
+        buf_printf(&message, "%s ", call->tool_name);
+        buf_add_str(&message, buf_str(&failure.message));
+        settle_error(host, call, CAPFUL_CALL_FAILED, failure.code, buf_str(&message), buf_str(&failure.data));
+        buf_release(&message);
+    }
+    command_failure_release(&failure);
+}
+
+static bool look_at_commands(struct tool_host *host, const struct pollfd *fds, size_t count)
+{
+    bool any = false;
+    LIST_FOREACH(at, &host->running)
+    {
+        struct capful_call *call = LIST_ENTRY(at, struct capful_call, link);
+        bool known = fds && call->polled >= fds && call->polled < fds + count;
+        if (command_events(call->command, known ? call->polled : NULL)) {
+            finish_command(host, call);
+            any = true;
+        }
+        call->polled = NULL;
+    }
+    return any;
+}
+
+bool tool_poll_events(struct tool_host *host, const struct pollfd *fds, size_t count)
+{
+    bool any = look_at_commands(host, fds, count);
+    return start_ready(host) || any;
+}
+
+/* ------------------------------------------------------------------ time */
+
+static void earliest(const struct list *list, uint64_t *at)
+{
+    for (const struct list *link = list->next; link != list; link = link->next) {
+        const struct capful_call *call = LIST_ENTRY(link, struct capful_call, link);
+        if (call->deadline < *at)
+            *at = call->deadline;
+        if (call->command) {
+            uint64_t interval = command_interval(call->command);
+            uint64_t due = interval == UINT64_MAX ? interval : clock_monotonic() + interval;
+            if (due < *at)
+                *at = due;
+        }
+    }
+}
+
+uint64_t tool_next_deadline(const struct tool_host *host)
+{
+    uint64_t at = UINT64_MAX;
+    earliest(&host->for_host, &at);
+    earliest(&host->in_flight, &at);
+    earliest(&host->running, &at);
+    return at;
+}
+
+static void settle_timeout(struct tool_host *host, struct capful_call *call, enum capful_outcome outcome)
+{
+    uint64_t limit = call->tool->time_limit ? call->tool->time_limit : host->kernel->limits.tool_time;
+    settle_failed(host, call, outcome, "timeout", "%s did not answer within %g s", call->tool_name,
+                  (double)limit / 1e9);
+}
+
+static void stop_command(struct tool_host *host, struct capful_call *call)
+{
+    command_kill(TAKE(call->command));
+    host->n_running--;
+}
+
+/* The host gives up on an answer. False: it is being given at this moment. */
+static bool cut(struct capful_call *call)
+{
+    int turn = CALL_OPEN;
+    return atomic_compare_exchange_strong(&call->turn, &turn, CALL_CUT);
+}
+
+void tool_expire(struct tool_host *host, uint64_t now)
+{
+    LIST_FOREACH(at, &host->for_host)
+    {
+        struct capful_call *call = LIST_ENTRY(at, struct capful_call, link);
+        if (call->deadline <= now)
+            settle_timeout(host, call, CAPFUL_CALL_FAILED);
+    }
+    LIST_FOREACH(flying, &host->in_flight)
+    {
+        struct capful_call *call = LIST_ENTRY(flying, struct capful_call, link);
+        if (call->deadline <= now && cut(call))
+            settle_timeout(host, call, CAPFUL_CALL_UNKNOWN);
+    }
+    LIST_FOREACH(run, &host->running)
+    {
+        struct capful_call *call = LIST_ENTRY(run, struct capful_call, link);
+        if (command_interval(call->command) != UINT64_MAX && command_events(call->command, NULL)) {
+            finish_command(host, call);
+        } else if (call->deadline <= now) {
+            stop_command(host, call);
+            settle_timeout(host, call, CAPFUL_CALL_UNKNOWN);
+        }
+    }
+    start_ready(host);
+}
+
+/* ------------------------------------------------------------------ the end of the run */
+
+static void abandon_list(struct tool_host *host, struct list *list, enum capful_outcome outcome, const char *why)
+{
+    LIST_FOREACH(at, list)
+    {
+        struct capful_call *call = LIST_ENTRY(at, struct capful_call, link);
+        struct answer answer = {CAPFUL_CALL_ERROR, NULL, 0, mem_strdup(why)};
+        call->abandoned = true;
+        cut(call);
+        if (call->command)
+            stop_command(host, call);
+        list_remove(&call->mine);
+        call->process = NULL;
+        call_settle(host, call, outcome, &answer);
+    }
+}
+
+void tool_abandon(struct tool_host *host)
+{
+    static const char not_made[] = "not made: the run had ended";
+    static const char cut_off[] = "the run ended before the tool answered";
+    tool_collect(host);
+    look_at_commands(host, NULL, 0);
+    abandon_list(host, &host->queued, CAPFUL_CALL_REFUSED, not_made);
+    abandon_list(host, &host->for_host, CAPFUL_CALL_REFUSED, not_made);
+    abandon_list(host, &host->ready, CAPFUL_CALL_REFUSED, not_made);
+    abandon_list(host, &host->in_flight, CAPFUL_CALL_UNKNOWN, cut_off);
+    abandon_list(host, &host->running, CAPFUL_CALL_UNKNOWN, cut_off);
+}
