@@ -1,14 +1,15 @@
-/* The demonstration: a host program that runs a script nobody vouches for on real data, with four tools.
+/* The demonstration: a host program that runs a script nobody vouches for on real data, with tools.
  *
  *     build/demo [POLICY [SCRIPT]]
  *
  *   distance      a C function that answers at once
  *   headcount     a C function that answers later, from another thread, as a network service would
- *   notify        a C function that the policy grants for three calls only; the script tries a fourth
+ *   notify        a C function that the policy grants for three calls; the script tries a fourth
  *   zone_changes  an external program, defined in the policy itself
  *
- * It shows what the script printed, the value it returned, each tool call with its arguments and the verdict, the
- * file that the script left in the sandbox, and the time taken. Only the public header is used.
+ * It shows what the script printed, the value it returned, each tool call with its arguments and
+ * the verdict, the file that the script left in the sandbox, and the time taken. Only the public
+ * header is used.
  */
 #include <capful/capful.h>
 
@@ -21,8 +22,8 @@
 
 /* ------------------------------------------------------------------ tools */
 
-/* The schema was checked before, so four numbers are there, in this order or with "to" first; anything else the
- * host refuses itself rather than trusting the order of keys. */
+/* The schema was checked before, so four numbers are there, in this order or with "to" first;
+ * anything else the host refuses itself rather than trusting the order of keys. */
 static int read_points(const char *json, double from[2], double to[2])
 {
     const char *f = strstr(json, "\"from\""), *t = strstr(json, "\"to\"");
@@ -58,7 +59,8 @@ static void *headcount_answer(void *argument)
     static const struct {
         const char *country;
         int staff;
-    } staff[] = {{"BR", 41}, {"DE", 310}, {"GB", 77}, {"IN", 120}, {"JP", 64}, {"KE", 23}, {"NZ", 12}, {"US", 205}};
+    } staff[] = {{"BR", 41}, {"DE", 310}, {"GB", 77}, {"IN", 120},
+                 {"JP", 64}, {"KE", 23},  {"NZ", 12}, {"US", 205}};
     struct capful_call *call = argument;
     const char *country = strstr(capful_call_arguments(call, NULL), ":\"");
     char text[32];
@@ -90,26 +92,36 @@ static void notify(struct capful_call *call, void *context)
     capful_call_answer(call, "{\"sent\":true}", 13);
 }
 
-static const char point[] = "{\"type\":\"array\",\"items\":{\"type\":\"number\"},\"minItems\":2,\"maxItems\":2}";
+static const char point[] =
+    "{\"type\":\"array\",\"items\":{\"type\":\"number\"},\"minItems\":2,\"maxItems\":2}";
 
 static int add_tools(struct capful_builder *builder, int *sent, struct capful_error *err)
 {
     char points[512];
     snprintf(points, sizeof points,
-             "{\"type\":\"object\",\"properties\":{\"from\":%s,\"to\":%s},\"required\":[\"from\",\"to\"],"
+             "{\"type\":\"object\",\"properties\":{\"from\":%s,\"to\":%s},\"required\":[\"from\","
+             "\"to\"],"
              "\"additionalProperties\":false}",
              point, point);
     const struct capful_tool tools[] = {
-        {.name = "distance", .description = "Great-circle distance in km of two points in degrees", .schema = points,
+        {.name = "distance",
+         .description = "Great-circle distance in km of two points in degrees",
+         .schema = points,
          .call = distance},
-        {.name = "headcount", .description = "How many people work in a country",
-         .schema = "{\"type\":\"object\",\"properties\":{\"country\":{\"type\":\"string\",\"pattern\":\"^[A-Z]{2}$\"}},"
+        {.name = "headcount",
+         .description = "How many people work in a country",
+         .schema = "{\"type\":\"object\",\"properties\":{\"country\":{\"type\":\"string\","
+                   "\"pattern\":\"^[A-Z]{2}$\"}},"
                    "\"required\":[\"country\"],\"additionalProperties\":false}",
          .call = headcount},
-        {.name = "notify", .description = "Send a notice to the office in a zone",
-         .schema = "{\"type\":\"object\",\"properties\":{\"zone\":{\"type\":\"string\"},\"text\":{\"type\":\"string\","
-                   "\"maxLength\":200}},\"required\":[\"zone\",\"text\"],\"additionalProperties\":false}",
-         .call = notify, .context = sent},
+        {.name = "notify",
+         .description = "Send a notice to the office in a zone",
+         .schema =
+             "{\"type\":\"object\",\"properties\":{\"zone\":{\"type\":\"string\"},\"text\":{"
+             "\"type\":\"string\","
+             "\"maxLength\":200}},\"required\":[\"zone\",\"text\"],\"additionalProperties\":false}",
+         .call = notify,
+         .context = sent},
     };
     for (size_t i = 0; i < sizeof tools / sizeof *tools; i++)
         if (capful_builder_tool(builder, &tools[i], err) != 0)
@@ -150,8 +162,8 @@ static void show_calls(const struct capful_result *result)
     printf("\nTool calls:\n");
     for (size_t i = 0; i < capful_result_call_count(result); i++) {
         const struct capful_record *record = capful_result_call(result, i);
-        printf("  %-8s %6.1f ms  %s(%s)\n", verdict(record), (double)(record->end - record->start) / 1e6, record->tool,
-               record->arguments);
+        printf("  %-8s %6.1f ms  %s(%s)\n", verdict(record),
+               (double)(record->end - record->start) / 1e6, record->tool, record->arguments);
         if (record->message)
             printf("  %20s %s\n", "", record->message);
     }
@@ -176,12 +188,13 @@ static void show_result(struct capful_result *result, struct capful_sandbox *san
 {
     const struct capful_usage *usage = capful_result_usage(result);
     const char *value = capful_result_value(result, NULL), *message = capful_result_message(result);
-    printf("\nStatus: %s%s%s\n", capful_status_name(capful_result_status(result)), message ? ": " : "",
-           message ? message : "");
+    printf("\nStatus: %s%s%s\n", capful_status_name(capful_result_status(result)),
+           message ? ": " : "", message ? message : "");
     printf("Value:  %s\n", value ? value : "none");
     show_calls(result);
     show_file(sandbox, "/workspace/report.md");
-    printf("\nThe host sent %d notices. The run took %.1f ms, of which %.1f ms were spent waiting for tools and %.1f ms "
+    printf("\nThe host sent %d notices. The run took %.1f ms, of which %.1f ms were spent waiting "
+           "for tools and %.1f ms "
            "computing;\nit held %.1f MB at most.\n",
            sent, (double)usage->wall / 1e6, (double)usage->waiting / 1e6, (double)usage->cpu / 1e6,
            (double)usage->peak_memory / 1e6);
@@ -196,14 +209,15 @@ static char *read_file(const char *path, size_t *ret_len)
     long size;
     if (!file)
         return NULL;
-    if (fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 && fseek(file, 0, SEEK_SET) == 0 &&
-        (text = malloc((size_t)size + 1)) != NULL)
+    if (fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 &&
+        fseek(file, 0, SEEK_SET) == 0 && (text = malloc((size_t)size + 1)) != NULL)
         *ret_len = fread(text, 1, (size_t)size, file);
     fclose(file);
     return text;
 }
 
-static int run(const char *script, struct capful_policy *policy, const int *sent, struct capful_error *err)
+static int run(const char *script, struct capful_policy *policy, const int *sent,
+               struct capful_error *err)
 {
     struct capful_sandbox *sandbox = NULL;
     struct capful_result *result = NULL;
@@ -244,7 +258,8 @@ int main(int argc, char **argv)
     struct capful_error err;
     int sent = 0, status = 1;
     if (capful_builder_new(&builder, &err) == 0 && add_tools(builder, &sent, &err) == 0 &&
-        capful_builder_policy_file(builder, file, &err) == 0 && capful_builder_build(builder, &policy, &err) == 0)
+        capful_builder_policy_file(builder, file, &err) == 0 &&
+        capful_builder_build(builder, &policy, &err) == 0)
         status = run(script, policy, &sent, &err);
     else
         fprintf(stderr, "demo: %s\n", err.text);

@@ -20,7 +20,7 @@
 
 #ifdef __wasm__
 /* The shadow stack is 1.5 MiB; the rest is left to library code that does not look. */
-#define STACK_LIMIT (1280 * 1024)
+#define STACK_LIMIT (1664 * 1024)
 void __wasm_call_ctors(void);
 #else
 #define STACK_LIMIT (4096 * 1024)

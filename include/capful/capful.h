@@ -248,6 +248,7 @@ enum capful_language { CAPFUL_JAVASCRIPT, CAPFUL_WASM };
 
 #define CAPFUL_HAS_SEED  1u /* seed is given: all randomness of the run follows from it */
 #define CAPFUL_HAS_CLOCK 2u /* clock is given: time stands still there while any process works */
+#define CAPFUL_KEEP_OUTPUT 4u /* what goes to on_stdout and on_stderr is kept in the result, too */
 
 struct capful_record;
 struct capful_job {
@@ -258,6 +259,9 @@ struct capful_job {
     const char *const *argv;   /* the arguments after argv[0]; NULL-terminated, may be NULL */
     const char *const *env;    /* "NAME=value", added to the policy's; NULL-terminated, may be NULL */
     const char *cwd;           /* NULL: /workspace */
+    /* Directories that a CAPFUL_WASM program finds opened, "GUEST_DIR" or "GUEST_DIR::NAME", from descriptor 3 on;
+     * NULL-terminated. NULL: cwd as ".", then each directory of the root under its own name. */
+    const char *const *preopens;
     const void *input;         /* stdin as bytes; borrowed until the run ends */
     size_t input_len;
     int input_fd;              /* used where input is NULL: read when the guest reads; -1 none. Borrowed */

@@ -26,8 +26,8 @@ struct scanner {
     struct json_problem *problem;
 };
 
-__attribute__((format(printf, 3, 4))) static bool fail_at(struct json_problem *problem, size_t offset,
-                                                          const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool fail_at(struct json_problem *problem,
+                                                          size_t offset, const char *format, ...)
 {
     if (problem) {
         va_list args;
@@ -55,15 +55,18 @@ static bool fail_here(struct scanner *s, const char *wanted)
     if (n == 0)
         return fail_at(s->problem, offset, "not UTF-8");
     if (code < 0x20 || code == 0x7f)
-        return fail_at(s->problem, offset, "control character U+%04X where %s should be", (unsigned)code, wanted);
-    return fail_at(s->problem, offset, "'%.*s' where %s should be", (int)n, (const char *)s->at, wanted);
+        return fail_at(s->problem, offset, "control character U+%04X where %s should be",
+                       (unsigned)code, wanted);
+    return fail_at(s->problem, offset, "'%.*s' where %s should be", (int)n, (const char *)s->at,
+                   wanted);
 }
 
 /* White space, and comments where they are allowed. */
 static bool skip(struct scanner *s)
 {
     for (;;) {
-        while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
+        while (s->at < s->end &&
+               (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
             s->at++;
         if (s->at == s->end || *s->at != '/')
             return true;
@@ -87,7 +90,8 @@ static bool skip(struct scanner *s)
                 s->at += 2;
                 break;
             }
-            size_t n = *s->at < 0x80 ? 1 : utf8_next((const char *)s->at, (size_t)(s->end - s->at), NULL);
+            size_t n =
+                *s->at < 0x80 ? 1 : utf8_next((const char *)s->at, (size_t)(s->end - s->at), NULL);
             if (n == 0)
                 return fail(s, "not UTF-8");
             s->at += n;
@@ -144,8 +148,8 @@ static bool check_escape(struct scanner *s)
     return true;
 }
 
-/* Eight bytes at a time over what needs no look: true if one of them is a quote, a backslash, a control character
- * or not ASCII. */
+/* Eight bytes at a time over what needs no look: true if one of them is a quote, a backslash, a
+ * control character or not ASCII. */
 static bool word_is_special(const unsigned char *at)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);
@@ -238,7 +242,8 @@ static bool top_is_object(const struct scanner *s)
 static bool push(struct scanner *s, bool object)
 {
     if (s->depth == s->max_depth)
-        return fail_at(s->problem, (size_t)(s->at - s->start), "deeper than %u levels", s->max_depth);
+        return fail_at(s->problem, (size_t)(s->at - s->start), "deeper than %u levels",
+                       s->max_depth);
     uint64_t bit = UINT64_C(1) << (s->depth % 64);
     if (object)
         s->is_object[s->depth / 64] |= bit;
@@ -256,20 +261,12 @@ static bool check_value(struct scanner *s, enum state *ret_next)
     if (s->at == s->end)
         return fail_here(s, "a value");
     switch (*s->at) {
-    case '{':
-        *ret_next = FIRST_KEY;
-        return push(s, true);
-    case '[':
-        *ret_next = FIRST;
-        return push(s, false);
-    case '"':
-        return check_string(s);
-    case 't':
-        return check_word(s, "true", 4);
-    case 'f':
-        return check_word(s, "false", 5);
-    case 'n':
-        return check_word(s, "null", 4);
+    case '{': *ret_next = FIRST_KEY; return push(s, true);
+    case '[': *ret_next = FIRST; return push(s, false);
+    case '"': return check_string(s);
+    case 't': return check_word(s, "true", 4);
+    case 'f': return check_word(s, "false", 5);
+    case 'n': return check_word(s, "null", 4);
     default:
         if (*s->at == '-' || (*s->at >= '0' && *s->at <= '9'))
             return check_number(s);
@@ -290,7 +287,8 @@ static bool check_key(struct scanner *s)
     return true;
 }
 
-bool json_check(struct str text, unsigned flags, unsigned depth, size_t *ret_values, struct json_problem *problem)
+bool json_check(struct str text, unsigned flags, unsigned depth, size_t *ret_values,
+                struct json_problem *problem)
 {
     struct scanner s;
     s.start = s.at = (const unsigned char *)text.ptr;
@@ -450,7 +448,8 @@ static bool check_unique(const struct json *json, struct json_problem *problem)
     return true;
 }
 
-bool json_parse(struct str text, unsigned flags, unsigned depth, struct json *ret, struct json_problem *problem)
+bool json_parse(struct str text, unsigned flags, unsigned depth, struct json *ret,
+                struct json_problem *problem)
 {
     size_t skipped = 0;
     if (!(flags & JSON_CHECKED) && !json_check(text, flags, depth, NULL, problem))
@@ -462,7 +461,8 @@ bool json_parse(struct str text, unsigned flags, unsigned depth, struct json *re
         read |= YYJSON_READ_ALLOW_COMMENTS | YYJSON_READ_ALLOW_TRAILING_COMMAS;
     yyjson_read_err err;
     struct json json = {NULL, NULL, skipped};
-    json.doc = yyjson_read_opts((char *)(uintptr_t)text.ptr + skipped, text.len - skipped, read, &allocator, &err);
+    json.doc = yyjson_read_opts((char *)(uintptr_t)text.ptr + skipped, text.len - skipped, read,
+                                &allocator, &err);
     if (!json.doc) {
         if (err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
             return no_memory(problem);

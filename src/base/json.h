@@ -1,8 +1,10 @@
-/* JSON: one strict checker for every text that crosses the boundary, and a tree of values over yyjson.
+/* JSON: one strict checker for every text that crosses the boundary, and a tree of values over
+ * yyjson.
  *
- * The checker is iterative, allocates nothing and bounds the depth, so it stands before every library that recurses
- * or builds trees. Numbers stay text: what is exact in the document is exact here. Strings and numbers of a tree
- * point into its own copy of the text, which is how a value is traced back to its line.
+ * The checker is iterative, allocates nothing and bounds the depth, so it stands before every
+ * library that recurses or builds trees. Numbers stay text: what is exact in the document is exact
+ * here. Strings and numbers of a tree point into its own copy of the text, which is how a value is
+ * traced back to its line.
  */
 #ifndef CAPFUL_BASE_JSON_H
 #define CAPFUL_BASE_JSON_H
@@ -20,7 +22,7 @@
 
 enum json_flags {
     JSON_STRICT = 0,
-    JSON_RELAXED = 1,     /* comments, trailing commas, a byte order mark: files written by people */
+    JSON_RELAXED = 1, /* comments, trailing commas, a byte order mark: files written by people */
     JSON_UNIQUE_KEYS = 2, /* json_parse only: an object that has a key twice is refused */
     JSON_CHECKED = 4      /* json_parse only: json_check has passed the text already */
 };
@@ -31,9 +33,11 @@ struct json_problem {
     char text[160];
 };
 
-/* Checks the grammar (RFC 8259), UTF-8, and that nothing is deeper than `depth` levels (a scalar has 0, an empty list
- * 1). On success *ret_values, if wanted, is how many values there are, keys counted: what a tree would hold. */
-bool json_check(struct str text, unsigned flags, unsigned depth, size_t *ret_values, struct json_problem *problem);
+/* Checks the grammar (RFC 8259), UTF-8, and that nothing is deeper than `depth` levels (a scalar
+ * has 0, an empty list 1). On success *ret_values, if wanted, is how many values there are, keys
+ * counted: what a tree would hold. */
+bool json_check(struct str text, unsigned flags, unsigned depth, size_t *ret_values,
+                struct json_problem *problem);
 
 struct json {
     yyjson_doc *doc;
@@ -42,11 +46,12 @@ struct json {
 };
 
 /* Checks, then builds the tree; keeps no pointer to `text`. Release it with json_release. */
-bool json_parse(struct str text, unsigned flags, unsigned depth, struct json *ret, struct json_problem *problem);
+bool json_parse(struct str text, unsigned flags, unsigned depth, struct json *ret,
+                struct json_problem *problem);
 void json_release(struct json *json);
 
-/* Where a string (its quote), a key or a number stands in the text; SIZE_MAX for the other kinds, which leave no
- * trace: ask for the key before them. */
+/* Where a string (its quote), a key or a number stands in the text; SIZE_MAX for the other kinds,
+ * which leave no trace: ask for the key before them. */
 size_t json_offset(const struct json *json, yyjson_val *value);
 /* The same with a second choice. */
 size_t json_offset_or(const struct json *json, yyjson_val *value, size_t otherwise);

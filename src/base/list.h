@@ -38,8 +38,8 @@ static inline void list_remove(struct list *link)
 #define LIST_ENTRY(link, type, member) ((type *)(void *)((char *)(link) - offsetof(type, member)))
 
 /* The element that `at` stands on may be removed within the loop. */
-#define LIST_FOREACH(at, head)                                                                                 \
-    for (struct list *at = (head)->next, *at##_next = at->next; at != (head);                                  \
+#define LIST_FOREACH(at, head)                                                                     \
+    for (struct list *at = (head)->next, *at##_next = at->next; at != (head);                      \
          at = at##_next, at##_next = at->next)
 
 #endif

@@ -42,7 +42,7 @@ bool map_reserve(struct map *map, size_t more)
     bigger.slots = mem_array(bigger.alloc, sizeof *bigger.slots);
     if (!bigger.slots)
         return false;
-    MAP_FOREACH(slot, map)
+    MAP_FOREACH (slot, map)
         *slot_of(&bigger, slot->key, slot->hash) = *slot;
     mem_free(map->slots);
     *map = bigger;

@@ -1,4 +1,5 @@
-/* A hash map from text to pointers. Keys are borrowed: they must outlive the map. Zeroed memory is an empty map. */
+/* A hash map from text to pointers. Keys are borrowed: they must outlive the map. Zeroed memory is
+ * an empty map. */
 #ifndef CAPFUL_BASE_MAP_H
 #define CAPFUL_BASE_MAP_H
 
@@ -29,8 +30,8 @@ bool map_put(struct map *map, struct str key, void *value);
 void map_remove(struct map *map, struct str key);
 
 /* The slots, in no useful order: skips free ones. */
-#define MAP_FOREACH(slot, map)                                                                                 \
-    for (struct map_slot *slot = (map)->slots; slot < (map)->slots + (map)->alloc; slot++)                     \
+#define MAP_FOREACH(slot, map)                                                                     \
+    for (struct map_slot *slot = (map)->slots; slot < (map)->slots + (map)->alloc; slot++)         \
         if (slot->value)
 
 #endif

@@ -20,7 +20,8 @@ size_t near_distance(struct str a, struct str b, size_t bound)
     if (longer - shorter > bound || longer > LONGEST)
         return bound + 1;
 
-    /* rows[i % 3][j]: distance of the first i bytes of a and the first j of b; beyond the band it counts as far. */
+    /* rows[i % 3][j]: distance of the first i bytes of a and the first j of b; beyond the band it
+     * counts as far. */
     unsigned short rows[3][LONGEST + 1];
     unsigned short far = (unsigned short)(bound + 1);
     for (size_t j = 0; j <= b.len; j++)
@@ -33,7 +34,7 @@ size_t near_distance(struct str a, struct str b, size_t bound)
         row[from - 1] = from == 1 && i < far ? (unsigned short)i : far;
         for (size_t j = from; j <= to; j++) {
             unsigned char x = plain(a.ptr[i - 1]), y = plain(b.ptr[j - 1]);
-            unsigned d = above[j - 1] + (x != y);
+            unsigned d = above[j - 1] + (x != y ? 1u : 0u);
             if (above[j] + 1u < d)
                 d = above[j] + 1u;
             if (row[j - 1] + 1u < d)

@@ -6,8 +6,9 @@
 
 #include "base/str.h"
 
-/* Insertions, deletions, replacements and swaps of neighbours that lead from a to b; case and the kind of
- * separator ("-", "_", ".", " ") do not count. More than `bound` (at most 8) is answered as bound + 1. */
+/* Insertions, deletions, replacements and swaps of neighbours that lead from a to b; case and the
+ * kind of separator ("-", "_", ".", " ") do not count. More than `bound` (at most 8) is answered as
+ * bound + 1. */
 size_t near_distance(struct str a, struct str b, size_t bound);
 /* How far a suggestion for a name of this length may be. */
 size_t near_bound(size_t len);

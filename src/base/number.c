@@ -9,11 +9,16 @@ struct scale {
 };
 
 static const struct scale time_scales[] = {
-    {"", UINT64_C(1000000000)},      {"ns", 1},
-    {"us", 1000},                    {"\xc2\xb5s", 1000},
-    {"ms", 1000000},                 {"s", UINT64_C(1000000000)},
-    {"m", UINT64_C(60000000000)},    {"min", UINT64_C(60000000000)},
-    {"h", UINT64_C(3600000000000)},  {"d", UINT64_C(86400000000000)},
+    {"", UINT64_C(1000000000)},
+    {"ns", 1},
+    {"us", 1000},
+    {"\xc2\xb5s", 1000},
+    {"ms", 1000000},
+    {"s", UINT64_C(1000000000)},
+    {"m", UINT64_C(60000000000)},
+    {"min", UINT64_C(60000000000)},
+    {"h", UINT64_C(3600000000000)},
+    {"d", UINT64_C(86400000000000)},
     {NULL, 0},
 };
 static const struct scale byte_scales[] = {
@@ -61,12 +66,13 @@ static bool add_fraction(struct str digits, uint64_t factor, uint64_t *value)
     /* Each factor divides by 10 at most 12 times and by 2 at most 40 times more. */
     if (digits.len > 60)
         return false;
-    /* Long multiplication, digit by digit from the last: what is carried out of the first is the whole part, and
-     * what stays behind must be zero. */
+    /* Long multiplication, digit by digit from the last: what is carried out of the first is the
+     * whole part, and what stays behind must be zero. */
     uint8_t rest[60];
     uint64_t carry = 0;
     for (size_t i = digits.len; i-- > 0;) {
-        unsigned __int128 product = (unsigned __int128)(unsigned)(digits.ptr[i] - '0') * factor + carry;
+        unsigned __int128 product =
+            (unsigned __int128)(unsigned)(digits.ptr[i] - '0') * factor + carry;
         rest[i] = (uint8_t)(product % 10);
         carry = (uint64_t)(product / 10);
     }

@@ -70,9 +70,10 @@ static void compress_plainly(uint32_t state[8], const uint8_t *data, size_t bloc
 }
 
 #if defined(__x86_64__)
-/* The instructions keep the state as two vectors, A B E F and C D G H, and do two rounds at a time. */
-__attribute__((target("sha,sse4.1,ssse3"))) static void compress_fast(uint32_t state[8], const uint8_t *data,
-                                                                       size_t blocks)
+/* The instructions keep the state as two vectors, A B E F and C D G H, and do two rounds at a time.
+ */
+__attribute__((target("sha,sse4.1,ssse3"))) static void
+compress_fast(uint32_t state[8], const uint8_t *data, size_t blocks)
 {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
     __m128i dcba = _mm_loadu_si128((const __m128i *)(const void *)state);
@@ -82,7 +83,8 @@ __attribute__((target("sha,sse4.1,ssse3"))) static void compress_fast(uint32_t s
     for (; blocks > 0; blocks--, data += SHA256_BLOCK) {
         __m128i abef_before = abef, cdgh_before = cdgh, w[4];
         for (int i = 0; i < 4; i++)
-            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(data + 16 * i)), swap);
+            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(data + 16 * i)),
+                                    swap);
 #pragma GCC unroll 16
         for (int i = 0; i < 16; i++) {
             const void *constants = round_constants + 4 * i;

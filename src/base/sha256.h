@@ -10,8 +10,8 @@
 
 struct sha256 {
     uint32_t state[8];
-    uint64_t len;                 /* bytes so far */
-    uint8_t block[SHA256_BLOCK];  /* those that do not fill a block yet */
+    uint64_t len;                /* bytes so far */
+    uint8_t block[SHA256_BLOCK]; /* those that do not fill a block yet */
 };
 
 void sha256_init(struct sha256 *hash);

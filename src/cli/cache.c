@@ -1,5 +1,5 @@
-/* The cache of images, see cache.h. Each file is the SHA-256 of an image and the image, named by what it was made
- * from; files come by rename, so that none is seen half written. */
+/* The cache of images, see cache.h. Each file is the SHA-256 of an image and the image, named by
+ * what it was made from; files come by rename, so that none is seen half written. */
 #include "cli/cache.h"
 
 #include <dirent.h>
@@ -49,7 +49,8 @@ static const char *not_private(const struct stat *st, mode_t kind)
     if (st->st_uid != geteuid())
         return "it belongs to another user";
     if (st->st_mode & 077)
-        return kind == S_IFDIR ? "others may enter it (chmod 700 mends that)" : "others may use it (remove it)";
+        return kind == S_IFDIR ? "others may enter it (chmod 700 mends that)"
+                               : "others may use it (remove it)";
     return NULL;
 }
 
@@ -113,7 +114,8 @@ static bool read_image(int fd, uint64_t size, struct buf *image)
     uint8_t stored[SHA256_SIZE], digest[SHA256_SIZE];
     if (size <= SHA256_SIZE || size > IMAGE_MAX || !buf_reserve(image, size - SHA256_SIZE))
         return false;
-    if (!read_exactly(fd, (char *)stored, sizeof stored) || !read_exactly(fd, image->data, size - SHA256_SIZE))
+    if (!read_exactly(fd, (char *)stored, sizeof stored) ||
+        !read_exactly(fd, image->data, size - SHA256_SIZE))
         return false;
     image->len = size - SHA256_SIZE;
     hash(buf_str(image), digest);
@@ -129,7 +131,9 @@ int cache_load(const struct cache *cache, const char key[2 * SHA256_SIZE + 1], s
     int fd = openat(cache->fd, key, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 && errno != ELOOP)
         return 0;
-    const char *wrong = fd < 0 ? "it is a symbolic link" : fstat(fd, &st) ? strerror(errno) : not_private(&st, S_IFREG);
+    const char *wrong = fd < 0           ? "it is a symbolic link"
+                        : fstat(fd, &st) ? strerror(errno)
+                                         : not_private(&st, S_IFREG);
     if (wrong) {
         if (fd >= 0)
             close(fd);
@@ -168,7 +172,8 @@ static void trim(const struct cache *cache)
     }
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         struct stat st;
-        if (entry->d_name[0] == '.' || fstatat(cache->fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        if (entry->d_name[0] == '.' ||
+            fstatat(cache->fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
         count++;
         if (!oldest[0] || st.st_mtim.tv_sec < when.tv_sec ||
@@ -194,8 +199,8 @@ void cache_store(const struct cache *cache, const char key[2 * SHA256_SIZE + 1],
     if (fd < 0)
         return;
     hash(image, digest);
-    bool ok = term_write(fd, digest, sizeof digest) == 0 && term_write(fd, image.ptr, image.len) == 0 &&
-              fsync(fd) == 0;
+    bool ok = term_write(fd, digest, sizeof digest) == 0 &&
+              term_write(fd, image.ptr, image.len) == 0 && fsync(fd) == 0;
     ok = close(fd) == 0 && ok;
     if (!ok || renameat(cache->fd, name, cache->fd, key) != 0)
         unlinkat(cache->fd, name, 0);

@@ -1,4 +1,5 @@
-/* capful exec: any WASI program. It is compiled by another process, once; this one never holds a compiler. */
+/* capful exec: any WASI program. It is compiled by another process, once; this one never holds a
+ * compiler. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,13 +13,15 @@
 static const char *not_a_module(const char *bytes, size_t len)
 {
     if (len >= 4 && memcmp(bytes, "\177ELF", 4) == 0)
-        return "not WebAssembly: give the .wasm file that it was made from (compiled images are not taken, they would "
+        return "not WebAssembly: give the .wasm file that it was made from (compiled images are "
+               "not taken, they would "
                "run outside the sandbox)";
     if (len < 8 || memcmp(bytes, "\0asm", 4) != 0)
         return "not a WebAssembly program: it does not begin with \\0asm";
     if (memcmp(bytes + 4, "\1\0\0\0", 4) != 0)
-        return bytes[6] == 1 ? "a WebAssembly component; only core modules for WASI preview 1 are run"
-                             : "WebAssembly of a version that is not known";
+        return bytes[6] == 1
+                   ? "a WebAssembly component; only core modules for WASI preview 1 are run"
+                   : "WebAssembly of a version that is not known";
     return NULL;
 }
 

@@ -1,4 +1,5 @@
-/* capful help: the overview and the topics, as text that fits 80 columns. The manual pages say more. */
+/* capful help: the overview and the topics, as text that fits 80 columns. The manual pages say
+ * more. */
 #include <string.h>
 
 #include "base/buf.h"
@@ -159,7 +160,8 @@ static const char *quantity_name(uint64_t value, bool bytes, char text[32])
 {
     struct buf out = BUF_INIT(32);
     bool mib = bytes && value >= CAPFUL_MIB;
-    buf_printf(&out, "%llu%s", (unsigned long long)(mib ? value / CAPFUL_MIB : value), mib ? "MiB" : "");
+    buf_printf(&out, "%llu%s", (unsigned long long)(mib ? value / CAPFUL_MIB : value),
+               mib ? "MiB" : "");
     strncpy(text, out.data ? out.data : "", 31);
     buf_release(&out);
     return text;
@@ -167,42 +169,41 @@ static const char *quantity_name(uint64_t value, bool bytes, char text[32])
 
 enum unit { NS, BYTES, COUNT };
 
-static void add_limit(struct buf *out, const char *name, enum unit unit, uint64_t value, const char *text)
+static void add_limit(struct buf *out, const char *name, enum unit unit, uint64_t value,
+                      const char *text)
 {
     char number[32] = "";
     buf_printf(out, "  %-15s %-10s %s\n", name,
-               unit == NS ? time_name(value, number) : quantity_name(value, unit == BYTES, number), text);
+               unit == NS ? time_name(value, number) : quantity_name(value, unit == BYTES, number),
+               text);
 }
 
 static void add_limits(struct buf *out)
 {
-    buf_add_text(out, "The limits of one run, in a policy's \"limits\", with what holds if nothing is said:\n\n");
+    buf_add_text(
+        out,
+        "The limits of one run, in a policy's \"limits\", with what holds if nothing is said:\n\n");
 #define LIMIT(name, unit, value, text) add_limit(out, #name, unit, value, text);
 #include "abi/limits.def"
 #undef LIMIT
-    buf_add_text(out, "\nTimes are written 10s, 500ms, 2m; sizes 64M, 64MiB, 1GB; \"unlimited\" lifts one.\n"
-                      "--timeout sets wall (and cpu, where it stands at less), --memory sets memory (and\n"
-                      "process_memory likewise), --max-output output, --max-calls calls. A limit that is hit\n"
-                      "ends the run with exit code 124; but a path, links or descriptors beyond theirs are\n"
-                      "errors that the program sees, and so is an argument or result that is too large.\n");
+    buf_add_text(
+        out,
+        "\nTimes are written 10s, 500ms, 2m; sizes 64M, 64MiB, 1GB; \"unlimited\" lifts one.\n"
+        "--timeout sets wall (and cpu, where it stands at less), --memory sets memory (and\n"
+        "process_memory likewise), --max-output output, --max-calls calls. A limit that is hit\n"
+        "ends the run with exit code 124; but a path, links or descriptors beyond theirs are\n"
+        "errors that the program sees, and so is an argument or result that is too large.\n");
 }
 
 static const struct topic {
     const char *name;
-    const char *text;               /* or: */
+    const char *text; /* or: */
     void (*add)(struct buf *out);
 } topics[] = {
-    {"run", NULL, add_run},
-    {"exec", NULL, add_exec},
-    {"check", check_text, NULL},
-    {"policy", policy_text, NULL},
-    {"tools", tools_text, NULL},
-    {"limits", NULL, add_limits},
-    {"mounts", mounts_text, NULL},
-    {"result", result_text, NULL},
-    {"json", result_text, NULL},
-    {"trace", trace_text, NULL},
-    {"exit", exit_text, NULL},
+    {"run", NULL, add_run},        {"exec", NULL, add_exec},      {"check", check_text, NULL},
+    {"policy", policy_text, NULL}, {"tools", tools_text, NULL},   {"limits", NULL, add_limits},
+    {"mounts", mounts_text, NULL}, {"result", result_text, NULL}, {"json", result_text, NULL},
+    {"trace", trace_text, NULL},   {"exit", exit_text, NULL},
 };
 enum { TOPICS = sizeof topics / sizeof *topics };
 
@@ -229,8 +230,9 @@ int help_topic(const char *name)
     }
     names[TOPICS] = NULL;
     const char *guess = options_suggest(name, names);
-    return term_fail(EXIT_USAGE, "there is no help about \"%s\"%s%s", name, guess,
-                     *guess ? "" : "; topics: run exec check policy tools limits mounts result trace exit");
+    return term_fail(
+        EXIT_USAGE, "there is no help about \"%s\"%s%s", name, guess,
+        *guess ? "" : "; topics: run exec check policy tools limits mounts result trace exit");
 }
 
 int command_help(int count, char **words)

@@ -9,8 +9,8 @@
 
 static int run_code(const struct options *options)
 {
-    struct program program = {CAPFUL_JAVASCRIPT, options->code, strlen(options->code), "<eval>", options->arguments,
-                              true};
+    struct program program = {CAPFUL_JAVASCRIPT, options->code,      strlen(options->code),
+                              "<eval>",          options->arguments, true};
     struct launch *launch = launch_new(options);
     return launch ? launch_run(launch, &program) : EXIT_USAGE;
 }

@@ -1,4 +1,5 @@
-/* The subcommands: each takes the words after its name, NULL-terminated, and answers the exit code. */
+/* The subcommands: each takes the words after its name, NULL-terminated, and answers the exit code.
+ */
 #ifndef CAPFUL_CLI_COMMANDS_H
 #define CAPFUL_CLI_COMMANDS_H
 

@@ -37,7 +37,8 @@ static bool is_trusted(struct compiler *compiler, bool *ret_there)
     if (!*ret_there)
         return false;
     const struct stat *st = &compiler->stat;
-    return S_ISREG(st->st_mode) && (st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & 022);
+    return S_ISREG(st->st_mode) && (st->st_uid == 0 || st->st_uid == geteuid()) &&
+           !(st->st_mode & 022);
 }
 
 static bool beside_this(char *path, size_t size)
@@ -66,11 +67,15 @@ bool compiler_find(struct compiler *compiler)
             return true;
     }
     if (there)
-        term_fail(0, "%s is not used: it must be a file of root's or your own that nobody else can write",
-                  compiler->path);
+        term_fail(
+            0, "%s is not used: it must be a file of root's or your own that nobody else can write",
+            compiler->path);
     else
-        term_fail(0, "exec needs %s, which compiles WebAssembly: it is not installed at %s; `make install` of capful's "
-                     "source puts it there", COMPILER, compiler->path);
+        term_fail(0,
+                  "exec needs %s, which compiles WebAssembly: it is not installed at %s; `make "
+                  "install` of capful's "
+                  "source puts it there",
+                  COMPILER, compiler->path);
     return false;
 }
 
@@ -85,10 +90,11 @@ static void limit(int resource, rlim_t value)
         _exit(127);
 }
 
-_Noreturn static void become_compiler(const struct compiler *compiler, const char *kind, const int fds[3])
+_Noreturn static void become_compiler(const struct compiler *compiler, const char *kind,
+                                      const int fds[3])
 {
-    char *arguments[] = {(char *)COMPILER, (char *)"--untrusted", (char *)"--kind", (char *)kind, (char *)"-",
-                         (char *)"-o", (char *)"-", NULL};
+    char *arguments[] = {(char *)COMPILER, (char *)"--untrusted", (char *)"--kind", (char *)kind,
+                         (char *)"-",      (char *)"-o",          (char *)"-",      NULL};
     char *environment[] = {NULL};
     sigset_t none;
 #ifdef __linux__
@@ -158,7 +164,8 @@ static const char *exchange(struct talk *talk)
 {
     uint64_t end = clock_monotonic() + SECONDS * UINT64_C(1000000000);
     while (talk->out >= 0 || talk->err >= 0) {
-        struct pollfd fds[3] = {{talk->in, POLLOUT, 0}, {talk->out, POLLIN, 0}, {talk->err, POLLIN, 0}};
+        struct pollfd fds[3] = {
+            {talk->in, POLLOUT, 0}, {talk->out, POLLIN, 0}, {talk->err, POLLIN, 0}};
         uint64_t now = clock_monotonic();
         if (now >= end)
             return "it took more than two minutes";
@@ -207,12 +214,13 @@ static bool say_failed(const char *name, const struct talk *talk, const char *wr
                   (int)(talk->messages.len - (talk->messages.data[talk->messages.len - 1] == '\n')),
                   talk->messages.data);
     else
-        term_fail(0, "%s cannot be compiled: the compiler ended with exit code %d", name, WEXITSTATUS(status));
+        term_fail(0, "%s cannot be compiled: the compiler ended with exit code %d", name,
+                  WEXITSTATUS(status));
     return false;
 }
 
-bool compiler_run(const struct compiler *compiler, const char *name, struct str module, const char *kind,
-                  struct buf *image)
+bool compiler_run(const struct compiler *compiler, const char *name, struct str module,
+                  const char *kind, struct buf *image)
 {
     struct talk talk = {-1, -1, -1, module, image, BUF_INIT(MESSAGES_MAX)};
     int status = 0;

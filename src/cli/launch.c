@@ -22,9 +22,9 @@ struct launch {
     const struct options *options;
     struct capful_policy *policy;
     struct capful_sandbox *sandbox;
-    int result_fd;     /* of --result; -1 none */
-    int output_error;  /* errno of a write to stdout that failed */
-    bool mid_line;     /* the last thing printed to stdout was not a newline */
+    int result_fd;    /* of --result; -1 none */
+    int output_error; /* errno of a write to stdout that failed */
+    bool mid_line;    /* the last thing printed to stdout was not a newline */
 };
 
 int launch_failed(const struct capful_error *err)
@@ -33,8 +33,9 @@ int launch_failed(const struct capful_error *err)
         term_line("%s", err->text); /* FILE:LINE:COLUMN: first, as editors want it */
         return EXIT_USAGE;
     }
-    bool ours = err->code == CAPFUL_ENOMEM || err->code == CAPFUL_EENGINE || err->code == CAPFUL_ECAPACITY ||
-                err->code == CAPFUL_EBUSY || err->code == CAPFUL_ESTATE;
+    bool ours = err->code == CAPFUL_ENOMEM || err->code == CAPFUL_EENGINE ||
+                err->code == CAPFUL_ECAPACITY || err->code == CAPFUL_EBUSY ||
+                err->code == CAPFUL_ESTATE;
     return term_fail(ours ? EXIT_FAULT : EXIT_USAGE, "%s", err->text);
 }
 
@@ -44,11 +45,14 @@ static char *read_all(int fd, const char *name, size_t *ret_len)
 {
     struct buf text = BUF_INIT(FILE_MAX);
     struct stat st;
-    size_t step = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && (uint64_t)st.st_size < FILE_MAX
-                      ? (size_t)st.st_size + 1 : 65536;
+    size_t step = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+                          (uint64_t)st.st_size < FILE_MAX
+                      ? (size_t)st.st_size + 1
+                      : 65536;
     for (;;) {
         if (!buf_reserve(&text, step)) {
-            term_fail(0, text.len + step > FILE_MAX ? "%s: larger than 1 GiB" : "%s: out of memory", name);
+            term_fail(0, text.len + step > FILE_MAX ? "%s: larger than 1 GiB" : "%s: out of memory",
+                      name);
             break;
         }
         ssize_t n = read(fd, text.data + text.len, step);
@@ -99,7 +103,8 @@ static void set_limits(struct capful_builder *builder, const struct options *opt
     }
     if (options->has_memory) {
         limits.memory = options->memory;
-        if (limits.process_memory == defaults.process_memory && limits.process_memory < limits.memory)
+        if (limits.process_memory == defaults.process_memory &&
+            limits.process_memory < limits.memory)
             limits.process_memory = limits.memory;
     }
     if (options->has_output)
@@ -109,7 +114,8 @@ static void set_limits(struct capful_builder *builder, const struct options *opt
     capful_builder_set_limits(builder, &limits);
 }
 
-static int fill_builder(struct capful_builder *builder, const struct options *options, struct capful_error *err)
+static int fill_builder(struct capful_builder *builder, const struct options *options,
+                        struct capful_error *err)
 {
     int failed = 0;
     if (options->policy)
@@ -123,11 +129,14 @@ static int fill_builder(struct capful_builder *builder, const struct options *op
     return failed;
 }
 
-static int configure_engine(const struct capful_limits *limits, struct capful_error *err)
+/* Every instance that may be costs a little at the start, so there are no more than can be used. */
+static int configure_engine(enum command command, const struct capful_limits *limits,
+                            struct capful_error *err)
 {
     struct capful_engine_options engine = {0};
-    uint64_t processes = limits->processes < INSTANCES_MAX ? limits->processes : INSTANCES_MAX;
-    engine.max_instances = (uint32_t)processes + 2;
+    uint64_t processes =
+        command == COMMAND_RUN ? 1 : limits->processes; /* JavaScript starts no processes */
+    engine.max_instances = (uint32_t)(processes < INSTANCES_MAX ? processes : INSTANCES_MAX) + 1;
     return capful_engine_configure(&engine, err);
 }
 
@@ -136,8 +145,8 @@ static int make_policy(struct launch *launch, struct capful_error *err)
     const struct options *options = launch->options;
     struct capful_limits limits;
     struct capful_builder *builder;
-    bool plain = !options->policy && options->n_mounts == 0 && !options->has_timeout && !options->has_memory &&
-                 !options->has_output && !options->has_calls;
+    bool plain = !options->policy && options->n_mounts == 0 && !options->has_timeout &&
+                 !options->has_memory && !options->has_output && !options->has_calls;
     capful_limits_init(&limits);
     if (!plain) {
         int failed = capful_builder_new(&builder, err);
@@ -152,7 +161,7 @@ static int make_policy(struct launch *launch, struct capful_error *err)
         if (failed)
             return failed;
     }
-    return configure_engine(&limits, err);
+    return configure_engine(options->command, &limits, err);
 }
 
 struct launch *launch_new(const struct options *options)
@@ -177,7 +186,8 @@ struct launch *launch_new(const struct options *options)
 
 /* ------------------------------------------------------------------ streams */
 
-/* Nobody reads any more: the run ends, quietly when the reader went away, with a message when writing failed. */
+/* Nobody reads any more: the run ends, quietly when the reader went away, with a message when
+ * writing failed. */
 static int output_lost(struct launch *launch, int error)
 {
     if (launch->output_error == 0)

@@ -8,9 +8,9 @@ struct program {
     enum capful_language language;
     const char *source;
     size_t len;
-    const char *name;         /* in stack traces, argv[0] */
+    const char *name; /* in stack traces, argv[0] */
     const char *const *arguments;
-    bool input;               /* stdin is the guest's */
+    bool input; /* stdin is the guest's */
 };
 
 /* Checks that need no program: the policy, mounts, limits. NULL after a message. */

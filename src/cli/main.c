@@ -36,9 +36,9 @@ static const struct {
     const char *name;
     int (*run)(int count, char **words);
 } commands[] = {
-    {"run", command_run},         {"exec", command_exec},          {"check", command_check}, {"help", command_help},
-    {"--version", print_version}, {"--help", print_help},          {"-h", print_help},
-    {"-V", print_version},        {"--licenses", command_licenses},
+    {"run", command_run},   {"exec", command_exec},       {"check", command_check},
+    {"help", command_help}, {"--version", print_version}, {"--help", print_help},
+    {"-h", print_help},     {"-V", print_version},        {"--licenses", command_licenses},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -50,12 +50,15 @@ static int unknown_command(const char *word)
     names[COMMANDS] = NULL;
     size_t len = strlen(word);
     const char *guess = options_suggest(word, names);
-    if (!*guess && len > 3 && (strcmp(word + len - 3, ".js") == 0 || strcmp(word + len - 4, ".mjs") == 0))
-        return term_fail(EXIT_USAGE, "there is no command \"%s\"; to run a file: capful run %s", word, word);
+    if (!*guess && len > 3 &&
+        (strcmp(word + len - 3, ".js") == 0 || strcmp(word + len - 4, ".mjs") == 0))
+        return term_fail(EXIT_USAGE, "there is no command \"%s\"; to run a file: capful run %s",
+                         word, word);
     if (!*guess && len > 5 && strcmp(word + len - 5, ".wasm") == 0)
-        return term_fail(EXIT_USAGE, "there is no command \"%s\"; to run a program: capful exec %s", word, word);
-    return term_fail(EXIT_USAGE, "there is no %s \"%s\"%s%s", word[0] == '-' ? "option" : "command", word, guess,
-                     *guess ? "" : "; see capful --help");
+        return term_fail(EXIT_USAGE, "there is no command \"%s\"; to run a program: capful exec %s",
+                         word, word);
+    return term_fail(EXIT_USAGE, "there is no %s \"%s\"%s%s", word[0] == '-' ? "option" : "command",
+                     word, guess, *guess ? "" : "; see capful --help");
 }
 
 static int dispatch(int count, char **words)
@@ -70,7 +73,8 @@ static int dispatch(int count, char **words)
     return unknown_command(words[0]);
 }
 
-/* A descriptor that is missing would be given to the next file opened: output would end up there. */
+/* A descriptor that is missing would be given to the next file opened: output would end up there.
+ */
 static void open_standard_streams(void)
 {
     for (int fd = 0; fd < 3; fd++)

@@ -15,7 +15,7 @@
 
 static const char no_memory[] = "out of memory";
 
-/* ------------------------------------------------------------------ values: NULL, or what is wrong with one */
+/* ------------------------------------------------------------------ values: NULL, or a problem */
 
 static const char *take_code(struct options *options, char *value)
 {
@@ -37,7 +37,8 @@ static const char *take_mount(struct options *options, char *value)
     static const struct {
         const char *name;
         enum capful_mount_mode mode;
-    } modes[] = {{"ro", CAPFUL_MOUNT_RO}, {"rw", CAPFUL_MOUNT_RW}, {"overlay", CAPFUL_MOUNT_OVERLAY}};
+    } modes[] = {
+        {"ro", CAPFUL_MOUNT_RO}, {"rw", CAPFUL_MOUNT_RW}, {"overlay", CAPFUL_MOUNT_OVERLAY}};
     struct mount_option *mount = &options->mounts[options->n_mounts];
     char *colon = strrchr(value, ':');
     mount->mode = CAPFUL_MOUNT_RO;
@@ -46,7 +47,8 @@ static const char *take_mount(struct options *options, char *value)
         while (i < sizeof modes / sizeof *modes && strcmp(modes[i].name, colon + 1) != 0)
             i++;
         if (i == sizeof modes / sizeof *modes)
-            return strchr(value, ':') == colon ? "the path in the sandbox must begin with a slash (HOST:/GUEST[:ro|rw|overlay])"
+            return strchr(value, ':') == colon ? "the path in the sandbox must begin with a slash "
+                                                 "(HOST:/GUEST[:ro|rw|overlay])"
                                                : "the mode must be ro, rw or overlay";
         mount->mode = modes[i].mode;
         *colon = 0;
@@ -94,7 +96,9 @@ static const char *take_dir(struct options *options, char *value)
     if (strcmp(value, "none") == 0)
         return NULL;
     options->dirs[options->n_dirs++] = value;
-    return value[0] == '/' ? NULL : "must be an absolute path of the sandbox, perhaps with ::NAME after it";
+    return value[0] == '/'
+               ? NULL
+               : "must be an absolute path of the sandbox, perhaps with ::NAME after it";
 }
 
 static const char *take_result(struct options *options, char *value)
@@ -145,16 +149,17 @@ static const char *take_clock(struct options *options, char *value)
     if (strncmp(value, "fixed:", 6) != 0)
         return "must be real or fixed:TIME, such as fixed:2026-01-01T00:00:00Z";
     options->flags |= CAPFUL_HAS_CLOCK;
-    return time_parse(value + 6, &options->clock) ? NULL
-                                                  : "the time must be like 2026-01-01T00:00:00Z, from 1970 to 2554";
+    return time_parse(value + 6, &options->clock)
+               ? NULL
+               : "the time must be like 2026-01-01T00:00:00Z, from 1970 to 2554";
 }
 
-#define TAKE_FLAG(name)                                                                                       \
-    static const char *take_##name(struct options *options, char *value)                                      \
-    {                                                                                                         \
-        (void)value;                                                                                          \
-        options->name = true;                                                                                 \
-        return NULL;                                                                                          \
+#define TAKE_FLAG(name)                                                                            \
+    static const char *take_##name(struct options *options, char *value)                           \
+    {                                                                                              \
+        (void)value;                                                                               \
+        options->name = true;                                                                      \
+        return NULL;                                                                               \
     }
 TAKE_FLAG(json)
 TAKE_FLAG(trace)
@@ -165,7 +170,7 @@ TAKE_FLAG(help)
 
 struct option {
     const char *name;
-    char letter;       /* 0: none */
+    char letter; /* 0: none */
     unsigned commands;
     const char *value; /* what it is called in the help; NULL: the option takes none */
     const char *text;
@@ -174,19 +179,26 @@ struct option {
 
 static const struct option table[] = {
     {"eval", 'e', COMMAND_RUN, "CODE", "run this code instead of a file", take_code},
-    {"policy", 0, BOTH, "FILE", "tools, grants, mounts and limits (capful help policy)", take_policy},
-    {"mount", 0, BOTH, "HOST:GUEST[:MODE]", "show a directory; MODE is ro, rw or overlay, ro if left out", take_mount},
-    {"timeout", 0, BOTH, "TIME", "time of the run, waiting for tools not counted (30s)", take_timeout},
+    {"policy", 0, BOTH, "FILE", "tools, grants, mounts and limits (capful help policy)",
+     take_policy},
+    {"mount", 0, BOTH, "HOST:GUEST[:MODE]",
+     "show a directory; MODE is ro, rw or overlay, ro if left out", take_mount},
+    {"timeout", 0, BOTH, "TIME", "time of the run, waiting for tools not counted (30s)",
+     take_timeout},
     {"memory", 0, BOTH, "SIZE", "memory of the whole sandbox (256MiB)", take_memory},
     {"max-output", 0, BOTH, "SIZE", "bytes printed to stdout, and to stderr (10MiB)", take_output},
     {"max-calls", 0, BOTH, "N", "tool calls (1000)", take_calls},
-    {"env", 0, BOTH, "NAME=VALUE", "a variable of the guest's environment, which is empty otherwise", take_env},
+    {"env", 0, BOTH, "NAME=VALUE",
+     "a variable of the guest's environment, which is empty otherwise", take_env},
     {"cwd", 0, BOTH, "DIR", "working directory in the sandbox (/workspace)", take_cwd},
-    {"dir", 0, COMMAND_EXEC, "GUEST[::NAME]", "a directory that the program finds opened, instead of the usual ones; or none", take_dir},
+    {"dir", 0, COMMAND_EXEC, "GUEST[::NAME]",
+     "a directory that the program finds opened, instead of the usual ones; or none", take_dir},
     {"seed", 0, BOTH, "N", "all randomness follows from this number", take_seed},
-    {"clock", 0, BOTH, "real|fixed:TIME", "a fixed clock moves only while everything sleeps", take_clock},
+    {"clock", 0, BOTH, "real|fixed:TIME", "a fixed clock moves only while everything sleeps",
+     take_clock},
     {"json", 0, BOTH, NULL, "print the whole result as one JSON object on stdout", take_json},
-    {"result", 0, BOTH, "FILE", "write that object to a file, beside the normal output", take_result},
+    {"result", 0, BOTH, "FILE", "write that object to a file, beside the normal output",
+     take_result},
     {"trace", 0, BOTH, NULL, "show each tool call on stderr as it happens", take_trace},
     {"diff", 0, BOTH, NULL, "list what overlay mounts hold on stderr at the end", take_diff},
     {"help", 'h', BOTH, NULL, "print this", take_help},
@@ -226,7 +238,9 @@ static bool unknown(enum command command, const char *word)
     snprintf(spelt, sizeof spelt, "%.*s", (int)strcspn(word, "="), word);
     const char *guess = word[1] == '-' ? options_suggest(spelt, names) : "";
     term_fail(0, "%s has no option \"%s\"%s%s", command_name(command), spelt, guess,
-              *guess ? "" : command == COMMAND_RUN ? "; see capful help run" : "; see capful help exec");
+              *guess                   ? ""
+              : command == COMMAND_RUN ? "; see capful help run"
+                                       : "; see capful help exec");
     return false;
 }
 
@@ -293,7 +307,8 @@ static bool check(const struct options *options)
     if (options->help || !wants_file || options->file)
         return true;
     term_fail(0, options->command == COMMAND_RUN
-                     ? "run needs a program: capful run FILE.js, capful run -e CODE, or capful run - for standard input"
+                     ? "run needs a program: capful run FILE.js, capful run -e CODE, or capful run "
+                       "- for standard input"
                      : "exec needs a program: capful exec PROG.wasm [ARG…]");
     return false;
 }
@@ -338,8 +353,8 @@ void options_describe(struct buf *out, enum command command)
         if (!(table[i].commands & command))
             continue;
         int n = table[i].letter ? snprintf(left, sizeof left, "-%c, ", table[i].letter) : 0;
-        snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", table[i].name, table[i].value ? " " : "",
-                 table[i].value ? table[i].value : "");
+        snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", table[i].name,
+                 table[i].value ? " " : "", table[i].value ? table[i].value : "");
         buf_printf(out, "  %-27s %s\n", left, table[i].text);
     }
 }

@@ -14,7 +14,10 @@
 
 static int hex(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static bool read_unit(const char *p, const char *end, uint32_t *ret)
@@ -40,7 +43,8 @@ static size_t add_unit(struct buf *out, const char *p, const char *end)
     size_t used = 6;
     if (!read_unit(p, end, &unit))
         return 2;
-    if (unit >= 0xd800 && unit < 0xdc00 && read_unit(p + 6, end, &low) && low >= 0xdc00 && low < 0xe000) {
+    if (unit >= 0xd800 && unit < 0xdc00 && read_unit(p + 6, end, &low) && low >= 0xdc00 &&
+        low < 0xe000) {
         unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
         used = 12;
     }
@@ -155,7 +159,8 @@ static const char *what_raises(const char *limit)
 {
     static const struct {
         const char *limit, *option;
-    } options[] = {{"wall", "--timeout"}, {"cpu", "--timeout"},        {"memory", "--memory"}, {"process_memory", "--memory"},
+    } options[] = {{"wall", "--timeout"},      {"cpu", "--timeout"},
+                   {"memory", "--memory"},     {"process_memory", "--memory"},
                    {"output", "--max-output"}, {"calls", "--max-calls"}};
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (strcmp(options[i].limit, limit) == 0)
@@ -214,7 +219,8 @@ static int lost(int code, const char *what, int error)
         return EXIT_SIGNAL + SIGPIPE;
     if (error == EINTR)
         return EXIT_SIGNAL + stop_signal();
-    return term_fail(code < EXIT_FAULT ? EXIT_FAULT : code, "%s cannot be written: %s", what, strerror(error));
+    return term_fail(code < EXIT_FAULT ? EXIT_FAULT : code, "%s cannot be written: %s", what,
+                     strerror(error));
 }
 
 static int write_object(const struct shown *shown, bool quiet, int code)

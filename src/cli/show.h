@@ -9,8 +9,8 @@ struct shown {
     struct capful_sandbox *sandbox;
     struct capful_result *result;
     const char *program;
-    bool mid_line;  /* stdout stands in the middle of a line */
-    int result_fd;  /* of --result; -1 none */
+    bool mid_line; /* stdout stands in the middle of a line */
+    int result_fd; /* of --result; -1 none */
 };
 
 /* `quiet`: stdout is gone, nothing is said about it. */

@@ -22,7 +22,8 @@ static void handle(int number)
     struct sigaction action = {.sa_handler = on_signal}, before;
     sigemptyset(&action.sa_mask);
     if (sigaction(number, &action, &before) == 0 && before.sa_handler == SIG_IGN)
-        sigaction(number, &before, NULL); /* started by nohup, or in the background of an old shell */
+        sigaction(number, &before,
+                  NULL); /* started by nohup, or in the background of an old shell */
 }
 
 void stop_watch(struct capful_sandbox *sandbox)

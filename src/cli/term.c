@@ -51,12 +51,14 @@ void term_add_colour(struct buf *out, enum term_colour colour)
         buf_add_text(out, codes[colour]);
 }
 
-/* Controls, and the characters of Unicode that are invisible, change the direction or end a line. */
+/* Controls, and the characters of Unicode that are invisible, change the direction or end a line.
+ */
 static bool is_shown(uint32_t code)
 {
-    return code >= 0x20 && !(code >= 0x7f && code < 0xa0) && code != 0xad && !(code >= 0x200b && code <= 0x200f) &&
-           !(code >= 0x2028 && code <= 0x202e) && !(code >= 0x2060 && code <= 0x206f) && code != 0x61c &&
-           code != 0xfeff && !(code >= 0xfff9 && code <= 0xfffb) && !(code >= 0xe0000 && code <= 0xe0fff);
+    return code >= 0x20 && !(code >= 0x7f && code < 0xa0) && code != 0xad &&
+           !(code >= 0x200b && code <= 0x200f) && !(code >= 0x2028 && code <= 0x202e) &&
+           !(code >= 0x2060 && code <= 0x206f) && code != 0x61c && code != 0xfeff &&
+           !(code >= 0xfff9 && code <= 0xfffb) && !(code >= 0xe0000 && code <= 0xe0fff);
 }
 
 void term_add_visible(struct buf *out, struct str text)

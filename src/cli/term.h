@@ -1,4 +1,5 @@
-/* What the program says to people: on stderr, in colour only on a terminal, control characters made visible. */
+/* What the program says to people: on stderr, in colour only on a terminal, control characters made
+ * visible. */
 #ifndef CAPFUL_CLI_TERM_H
 #define CAPFUL_CLI_TERM_H
 
@@ -23,7 +24,8 @@ void term_add_colour(struct buf *out, enum term_colour colour);
 /* Text of which nothing can act on a terminal or reorder what stands around it. */
 void term_add_visible(struct buf *out, struct str text);
 
-/* All of it, also to a pipe that does not block. 0, or the errno of the write; EINTR when the run was cancelled. */
+/* All of it, also to a pipe that does not block. 0, or the errno of the write; EINTR when the run
+ * was cancelled. */
 int term_write(int fd, const void *data, size_t len);
 
 #endif

@@ -30,15 +30,16 @@ static int64_t days_from_epoch(int year, int month, int day)
     static const int before[12] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
     int64_t y = year - 1;
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return 365 * y + y / 4 - y / 100 + y / 400 + before[month - 1] + (leap && month > 2) + day - 1 - 719162;
+    return 365 * y + y / 4 - y / 100 + y / 400 + before[month - 1] + (leap && month > 2) + day - 1 -
+           719162;
 }
 
 static bool read_date(const char **text, int64_t *ret_days)
 {
     static const int lengths[12] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int year, month, day;
-    if (!digits(text, 4, &year) || !skip(text, "-") || !digits(text, 2, &month) || !skip(text, "-") ||
-        !digits(text, 2, &day))
+    if (!digits(text, 4, &year) || !skip(text, "-") || !digits(text, 2, &month) ||
+        !skip(text, "-") || !digits(text, 2, &day))
         return false;
     if (year < 1970 || month < 1 || month > 12 || day < 1 || day > lengths[month - 1])
         return false;
@@ -55,7 +56,8 @@ static bool read_offset(const char **text, int64_t *ret_seconds)
     *ret_seconds = 0;
     if (skip(text, "Zz"))
         return true;
-    if (!skip(text, "+-") || !digits(text, 2, &hours) || !skip(text, ":") || !digits(text, 2, &minutes))
+    if (!skip(text, "+-") || !digits(text, 2, &hours) || !skip(text, ":") ||
+        !digits(text, 2, &minutes))
         return false;
     *ret_seconds = (west ? -1 : 1) * (hours * 3600 + minutes * 60);
     return hours < 24 && minutes < 60;
@@ -68,8 +70,9 @@ bool time_parse(const char *text, uint64_t *ret)
     if (!read_date(&text, &days))
         return false;
     if (*text) {
-        if (!skip(&text, "Tt ") || !digits(&text, 2, &hour) || !skip(&text, ":") || !digits(&text, 2, &minute) ||
-            !skip(&text, ":") || !digits(&text, 2, &second) || hour > 23 || minute > 59 || second > 59)
+        if (!skip(&text, "Tt ") || !digits(&text, 2, &hour) || !skip(&text, ":") ||
+            !digits(&text, 2, &minute) || !skip(&text, ":") || !digits(&text, 2, &second) ||
+            hour > 23 || minute > 59 || second > 59)
             return false;
         if (skip(&text, ".")) {
             int64_t unit = 100000000;

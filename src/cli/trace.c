@@ -1,4 +1,5 @@
-/* Tool calls on stderr, see trace.h. One line when a call was allowed or refused, one when its answer came:
+/* Tool calls on stderr, see trace.h. One line when a call was allowed or refused, one when its
+ * answer came:
  *
  *     trace  0.012 s  weather({"city":"Paris"})  allowed  [id]
  *     trace  0.112 s  weather({"city":"Paris"})  done in 100 ms, 45 bytes  [id]
@@ -43,8 +44,10 @@ static void add_verdict(struct buf *line, const struct capful_record *record)
         enum term_colour colour;
         const char *text;
     } verdicts[] = {
-        [CAPFUL_CALL_DONE] = {TERM_GREEN, "done"},        [CAPFUL_CALL_FAILED] = {TERM_YELLOW, "failed"},
-        [CAPFUL_CALL_REFUSED] = {TERM_RED, "refused"},    [CAPFUL_CALL_UNKNOWN] = {TERM_RED, "outcome unknown"},
+        [CAPFUL_CALL_DONE] = {TERM_GREEN, "done"},
+        [CAPFUL_CALL_FAILED] = {TERM_YELLOW, "failed"},
+        [CAPFUL_CALL_REFUSED] = {TERM_RED, "refused"},
+        [CAPFUL_CALL_UNKNOWN] = {TERM_RED, "outcome unknown"},
         [CAPFUL_CALL_STARTED] = {TERM_PLAIN, "allowed"},
     };
     bool ended = record->outcome != CAPFUL_CALL_STARTED && record->outcome != CAPFUL_CALL_REFUSED;

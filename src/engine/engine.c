@@ -14,8 +14,8 @@
 #define DEFAULT_INSTANCES 256u
 #define MAX_INSTANCES     16000u
 #define RESERVATION       (UINT64_C(4) << 30)
-#define WASM_STACK        (24u << 20)
-#define ASYNC_STACK       (32u << 20)
+#define WASM_STACK        (36u << 20)
+#define ASYNC_STACK       (40u << 20)
 #define STACK_KEPT        (64u << 10) /* bytes of a fiber's stack that stay resident between processes */
 #define MEMORY_KEPT       (1u << 20)
 #define TABLE_KEPT        (64u << 10)

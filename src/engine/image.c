@@ -1,6 +1,8 @@
 /* Guest programs: those inside the binary, and those of the user. */
 #include "engine/internal.h"
 
+#include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +41,7 @@ int image_finish(struct image *image, struct capful_error *err)
         char text[300];
         take_error(error, text, sizeof text);
         image->pre = NULL;
-        return err_set(err, CAPFUL_EENGINE, "the program cannot be linked: %s", text);
+        return err_set(err, CAPFUL_EINVAL, "the program cannot be linked: %s", text);
     }
     void *start, *end;
     wasmtime_module_image_range(image->module, &start, &end);
@@ -63,6 +65,30 @@ void engine_image_free(struct image *image)
     mem_free(image);
 }
 
+/* The main program's file cannot change while it runs (ETXTBSY), so the memory of images in it is mapped from there. A
+ * shared library may be replaced at any time: there the memory is copied once. */
+static int find_file(struct dl_phdr_info *info, size_t size, void *context)
+{
+    uintptr_t at = (uintptr_t)built_ins[0].start[0];
+    (void)size, (void)context;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        uintptr_t start = info->dlpi_addr + segment->p_vaddr;
+        if (segment->p_type != PT_LOAD || at < start || at - start >= segment->p_filesz)
+            continue;
+        int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        if (fd >= 0)
+            rt_image_file((const void *)start, segment->p_filesz, fd, segment->p_offset);
+        break;
+    }
+    return 1; /* the first object is the main program */
+}
+
+static void name_file(void)
+{
+    dl_iterate_phdr(find_file, NULL);
+}
+
 static struct image *load_built_in(struct built_in *b, struct capful_error *err)
 {
     char text[256] = "";
@@ -75,6 +101,8 @@ static struct image *load_built_in(struct built_in *b, struct capful_error *err)
     snprintf(image->name, sizeof image->name, "%s", b->name);
     image->own = true;
     size_t len = (size_t)(b->end[kind] - b->start[kind]);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, name_file);
     image->module = rt_module_in_place(engine_get(), b->start[kind], len, text, sizeof text);
     if (!image->module)
         err_set(err, CAPFUL_EENGINE, "the image of %s cannot be used on this machine: %s", b->name, text);
@@ -132,7 +160,7 @@ int engine_image_load(const void *bytes, size_t len, struct image **ret, struct 
     image->module = rt_module_from_bytes(engine_get(), bytes, len, text, sizeof text);
     int result = 0;
     if (!image->module)
-        result = err_set(err, CAPFUL_EENGINE, "not an image made by this version's capful-compile: %s", text);
+        result = err_set(err, CAPFUL_EINVAL, "not an image made by this version's capful-compile: %s", text);
     else
         result = image_finish(image, err);
     if (result == 0)

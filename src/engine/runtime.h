@@ -65,6 +65,11 @@ bool rt_pagemap_scan_available(void);
 wasmtime_module_t *rt_module_in_place(const wasm_engine_t *engine, const void *image, size_t len,
                                       char *err, size_t err_size);
 
+/* Say that the LEN bytes at START are a mapping of the file FD from OFFSET on, and that the file cannot
+ * change as long as the process lives: memory of images that lie there is then mapped from the file,
+ * instead of being copied first.  Takes FD.  Before rt_module_in_place; the first call counts. */
+void rt_image_file(const void *start, size_t len, int fd, uint64_t offset);
+
 /* The same for bytes that may go away: they are copied. */
 wasmtime_module_t *rt_module_from_bytes(const wasm_engine_t *engine, const void *image, size_t len,
                                         char *err, size_t err_size);

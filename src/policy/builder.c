@@ -74,7 +74,8 @@ static int check_open(const struct capful_builder *builder, struct capful_error 
     return builder->built ? err_set(err, CAPFUL_ESTATE, "the policy was built already") : 0;
 }
 
-int capful_builder_tool(struct capful_builder *builder, const struct capful_tool *tool, struct capful_error *err)
+int capful_builder_tool(struct capful_builder *builder, const struct capful_tool *tool,
+                        struct capful_error *err)
 {
     int failed = check_open(builder, err);
     return failed ? failed : toolset_add(builder->tools, tool, err);
@@ -82,8 +83,8 @@ int capful_builder_tool(struct capful_builder *builder, const struct capful_tool
 
 /* ------------------------------------------------------------------ text */
 
-int capful_builder_policy(struct capful_builder *builder, const char *text, size_t len, const char *name,
-                          const char *directory, struct capful_error *err)
+int capful_builder_policy(struct capful_builder *builder, const char *text, size_t len,
+                          const char *name, const char *directory, struct capful_error *err)
 {
     int failed = check_open(builder, err);
     if (failed)
@@ -121,7 +122,8 @@ static int read_file(const char *path, struct buf *out, struct capful_error *err
     if (fd >= 0)
         close(fd);
     if (buf_failed(out))
-        return err_set(err, CAPFUL_EPOLICY, "%.300s: larger than 64 MiB, or no memory to read it", path);
+        return err_set(err, CAPFUL_EPOLICY, "%.300s: larger than 64 MiB, or no memory to read it",
+                       path);
     if (n == 0)
         return 0;
     return err_set(err, CAPFUL_EFILE, "%.300s: cannot be read: %s", path,
@@ -131,7 +133,8 @@ static int read_file(const char *path, struct buf *out, struct capful_error *err
                                      : "the system refuses");
 }
 
-int capful_builder_policy_file(struct capful_builder *builder, const char *path, struct capful_error *err)
+int capful_builder_policy_file(struct capful_builder *builder, const char *path,
+                               struct capful_error *err)
 {
     struct buf text = BUF_INIT(FILE_MAX);
     const char *slash = strrchr(path, '/');
@@ -139,7 +142,8 @@ int capful_builder_policy_file(struct capful_builder *builder, const char *path,
     char *directory = slash ? mem_dup(path, len ? len : 1) : mem_strdup(".");
     int failed = directory ? read_file(path, &text, err) : err_nomem(err);
     if (!failed)
-        failed = capful_builder_policy(builder, text.data ? text.data : "", text.len, path, directory, err);
+        failed = capful_builder_policy(builder, text.data ? text.data : "", text.len, path,
+                                       directory, err);
     mem_free(directory);
     buf_release(&text);
     return failed;
@@ -156,12 +160,14 @@ static int guest_path(const char *path, char **ret, struct capful_error *err)
 }
 
 /* Takes what *mount owns on success only. */
-static int keep_mount(struct capful_builder *builder, const struct policy_mount *mount, struct capful_error *err)
+static int keep_mount(struct capful_builder *builder, const struct policy_mount *mount,
+                      struct capful_error *err)
 {
     for (size_t i = 0; i < builder->n_mounts; i++)
         if (strcmp(builder->mounts[i].guest_path, mount->guest_path) == 0)
             return err_set(err, CAPFUL_EINVAL, "%.300s is mounted twice", mount->guest_path);
-    struct policy_mount *more = mem_resize_array(builder->mounts, builder->n_mounts + 1, sizeof *more);
+    struct policy_mount *more =
+        mem_resize_array(builder->mounts, builder->n_mounts + 1, sizeof *more);
     if (!more)
         return err_nomem(err);
     builder->mounts = more;
@@ -190,28 +196,32 @@ static int add_host_mount(struct capful_builder *builder, const char *host, cons
     return failed;
 }
 
-int capful_builder_mount(struct capful_builder *builder, const char *host_directory, const char *guest,
-                         enum capful_mount_mode mode, struct capful_error *err)
+int capful_builder_mount(struct capful_builder *builder, const char *host_directory,
+                         const char *guest, enum capful_mount_mode mode, struct capful_error *err)
 {
     int failed = check_open(builder, err);
     if (failed)
         return failed;
     if (!host_directory || !guest)
-        return err_set(err, CAPFUL_EINVAL, "a mount needs a host directory and a path of the sandbox");
+        return err_set(err, CAPFUL_EINVAL,
+                       "a mount needs a host directory and a path of the sandbox");
     if (mode != CAPFUL_MOUNT_RO && mode != CAPFUL_MOUNT_RW && mode != CAPFUL_MOUNT_OVERLAY)
         return err_set(err, CAPFUL_EINVAL, "%.300s: unknown mode of a mount", guest);
     return add_host_mount(builder, host_directory, guest, mode, err);
 }
 
-int capful_builder_serve(struct capful_builder *builder, const char *guest, const struct capful_mount_ops *ops,
-                         void *context, struct capful_error *err)
+int capful_builder_serve(struct capful_builder *builder, const char *guest,
+                         const struct capful_mount_ops *ops, void *context,
+                         struct capful_error *err)
 {
-    struct policy_mount mount = {.root_fd = -1, .mode = ops && ops->write ? CAPFUL_MOUNT_RW : CAPFUL_MOUNT_RO};
+    struct policy_mount mount = {.root_fd = -1,
+                                 .mode = ops && ops->write ? CAPFUL_MOUNT_RW : CAPFUL_MOUNT_RO};
     int failed = check_open(builder, err);
     if (failed)
         return failed;
     if (!guest || !ops || !ops->list || !ops->stat || !ops->read)
-        return err_set(err, CAPFUL_EINVAL, "a served mount needs a path and at least list, stat and read");
+        return err_set(err, CAPFUL_EINVAL,
+                       "a served mount needs a path and at least list, stat and read");
     failed = guest_path(guest, &mount.guest_path, err);
     if (failed)
         return failed;
@@ -245,7 +255,9 @@ int capful_builder_env(struct capful_builder *builder, const char *name, const c
     const char *wrong = policy_env_problem(str_of(name), str_of(value));
     if (wrong)
         return err_set(err, CAPFUL_EINVAL, "%s", wrong);
-    return policy_env_put(&builder->env, &builder->n_env, str_of(name), str_of(value)) ? 0 : err_nomem(err);
+    return policy_env_put(&builder->env, &builder->n_env, str_of(name), str_of(value))
+               ? 0
+               : err_nomem(err);
 }
 
 /* ------------------------------------------------------------------ building */
@@ -265,11 +277,13 @@ static int merge_env(struct capful_builder *builder, struct capful_error *err)
     return 0;
 }
 
-static int place_error(const struct capful_builder *builder, size_t offset, struct capful_error *err)
+static int place_error(const struct capful_builder *builder, size_t offset,
+                       struct capful_error *err)
 {
     if (!err)
         return CAPFUL_EPOLICY;
-    json_place((struct str){builder->file->text, builder->file->len}, offset, &err->line, &err->column);
+    json_place((struct str){builder->file->text, builder->file->len}, offset, &err->line,
+               &err->column);
     err->code = CAPFUL_EPOLICY;
     return err_prefix(err, "%.80s:%d:%d", builder->source_name, err->line, err->column);
 }
@@ -297,7 +311,8 @@ static int apply_file(struct capful_builder *builder, struct capful_error *err)
     return failed ? failed : merge_mounts(builder, err);
 }
 
-int capful_builder_build(struct capful_builder *builder, struct capful_policy **ret, struct capful_error *err)
+int capful_builder_build(struct capful_builder *builder, struct capful_policy **ret,
+                         struct capful_error *err)
 {
     int failed = check_open(builder, err);
     if (failed)
@@ -346,8 +361,8 @@ void capful_policy_unref(struct capful_policy *policy)
 
 /* ------------------------------------------------------------------ checking */
 
-static void report(const struct policy_source *source, const struct policy_file *file, size_t offset,
-                   const char *text)
+static void report(const struct policy_source *source, const struct policy_file *file,
+                   size_t offset, const char *text)
 {
     struct policy_problem problem = {0, 0, text};
     json_place((struct str){file->text, file->len}, offset, &problem.line, &problem.column);
@@ -363,12 +378,14 @@ int policy_check(struct str text, const struct policy_source *source, struct cap
     if (failed)
         return failed;
     builder->source_name = mem_strdup(source->name ? source->name : "policy");
-    failed = builder->source_name ? policy_load(text, source, builder->tools, &builder->file, err) : err_nomem(err);
+    failed = builder->source_name ? policy_load(text, source, builder->tools, &builder->file, err)
+                                  : err_nomem(err);
     if (!failed) {
         failed = policy_grant(builder->file, source, builder->tools, err);
         for (size_t i = 0; i < builder->file->n_mounts; i++) {
             const struct file_mount *mount = &builder->file->mounts[i];
-            int bad = add_host_mount(builder, mount->host_path, mount->guest_path, mount->mode, &why);
+            int bad =
+                add_host_mount(builder, mount->host_path, mount->guest_path, mount->mode, &why);
             if (!bad)
                 continue;
             report(source, builder->file, mount->offset, why.text);

@@ -9,7 +9,7 @@ struct file_mount {
     char *host_path; /* absolute */
     char *guest_path;
     enum capful_mount_mode mode;
-    size_t offset;   /* in the text, for messages */
+    size_t offset; /* in the text, for messages */
 };
 
 struct file_grant {
@@ -19,7 +19,7 @@ struct file_grant {
 };
 
 struct policy_file {
-    char *text;       /* a copy, to tell where something stands */
+    char *text; /* a copy, to tell where something stands */
     size_t len;
     struct capful_limits limits; /* defaults where the text says nothing */
     struct file_mount *mounts;
@@ -37,7 +37,7 @@ struct loader {
     struct json json;
     struct policy_file *file;
     struct toolset *set;
-    char *directory;  /* absolute */
+    char *directory; /* absolute */
     size_t problems;
     bool nomem;
     struct capful_error first;
@@ -57,13 +57,15 @@ struct load_key {
     void (*load)(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target);
 };
 /* `what` names the object in messages ("limits", "tool \"x\""). */
-void load_object(struct loader *loader, const char *what, yyjson_val *object, const struct load_key *keys,
-                 void *target);
+void load_object(struct loader *loader, const char *what, yyjson_val *object,
+                 const struct load_key *keys, void *target);
 
 /* Checks of kind; false: it was a problem. */
 bool load_string(struct loader *loader, yyjson_val *key, yyjson_val *value, struct str *ret);
-bool load_wants(struct loader *loader, yyjson_val *key, yyjson_val *value, const char *what, bool is);
-bool load_quantity(struct loader *loader, yyjson_val *key, yyjson_val *value, int unit, uint64_t *ret);
+bool load_wants(struct loader *loader, yyjson_val *key, yyjson_val *value, const char *what,
+                bool is);
+bool load_quantity(struct loader *loader, yyjson_val *key, yyjson_val *value, int unit,
+                   uint64_t *ret);
 /* An environment: pairs of text. */
 bool load_env_pair(struct loader *loader, yyjson_val *key, yyjson_val *value, struct str *ret_name,
                    struct str *ret_value);
@@ -77,6 +79,5 @@ const char *policy_env_problem(struct str name, struct str value);
 char *policy_join(const char *directory, struct str path); /* NULL: memory */
 bool policy_env_put(struct policy_env **env, size_t *n, struct str name, struct str value);
 void policy_env_free(struct policy_env *env, size_t n);
-
 
 #endif

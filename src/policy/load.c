@@ -1,7 +1,8 @@
-/* Reading a policy: everything but the tools (load_tool.c). See policy.h; the manual is capful-policy(5).
+/* Reading a policy: everything but the tools (load_tool.c). See policy.h; the manual is
+ * capful-policy(5).
  *
- * A problem does not end the reading: the part it concerns is left out and the rest is looked at, so that a person
- * sees all of them at once. Nothing is used if there was one.
+ * A problem does not end the reading: the part it concerns is left out and the rest is looked at,
+ * so that a person sees all of them at once. Nothing is used if there was one.
  */
 #include <limits.h>
 #include <stdarg.h>
@@ -33,7 +34,8 @@ void load_problem(struct loader *loader, size_t offset, const char *format, ...)
     json_place(loader->text, offset, &problem.line, &problem.column);
     if (loader->problems++ == 0)
         err_set_at(&loader->first, CAPFUL_EPOLICY, problem.line, problem.column, "%.80s:%d:%d: %s",
-                   loader->source->name ? loader->source->name : "policy", problem.line, problem.column, text);
+                   loader->source->name ? loader->source->name : "policy", problem.line,
+                   problem.column, text);
     if (loader->source->report)
         loader->source->report(loader->source->context, &problem);
 }
@@ -62,7 +64,8 @@ size_t load_offset(const struct loader *loader, yyjson_val *key, yyjson_val *val
 
 /* ------------------------------------------------------------------ kinds of values */
 
-static void unknown_key(struct loader *loader, const char *what, yyjson_val *key, const struct load_key *keys)
+static void unknown_key(struct loader *loader, const char *what, yyjson_val *key,
+                        const struct load_key *keys)
 {
     struct near near;
     struct str name = json_str(key);
@@ -71,14 +74,16 @@ static void unknown_key(struct loader *loader, const char *what, yyjson_val *key
         near_offer(&near, str_of(known->name));
     int shown = (int)(name.len < 100 ? name.len : 100);
     if (near.best.ptr)
-        load_problem(loader, json_offset(&loader->json, key), "%s has no \"%.*s\"; did you mean \"%.*s\"?", what,
-                     shown, name.ptr, (int)near.best.len, near.best.ptr);
+        load_problem(loader, json_offset(&loader->json, key),
+                     "%s has no \"%.*s\"; did you mean \"%.*s\"?", what, shown, name.ptr,
+                     (int)near.best.len, near.best.ptr);
     else
-        load_problem(loader, json_offset(&loader->json, key), "%s has no \"%.*s\"", what, shown, name.ptr);
+        load_problem(loader, json_offset(&loader->json, key), "%s has no \"%.*s\"", what, shown,
+                     name.ptr);
 }
 
-void load_object(struct loader *loader, const char *what, yyjson_val *object, const struct load_key *keys,
-                 void *target)
+void load_object(struct loader *loader, const char *what, yyjson_val *object,
+                 const struct load_key *keys, void *target)
 {
     yyjson_obj_iter iter;
     yyjson_obj_iter_init(object, &iter);
@@ -93,7 +98,8 @@ void load_object(struct loader *loader, const char *what, yyjson_val *object, co
     }
 }
 
-bool load_wants(struct loader *loader, yyjson_val *key, yyjson_val *value, const char *what, bool is)
+bool load_wants(struct loader *loader, yyjson_val *key, yyjson_val *value, const char *what,
+                bool is)
 {
     if (is)
         return true;
@@ -114,7 +120,8 @@ bool load_string(struct loader *loader, yyjson_val *key, yyjson_val *value, stru
     return false;
 }
 
-bool load_quantity(struct loader *loader, yyjson_val *key, yyjson_val *value, int unit, uint64_t *ret)
+bool load_quantity(struct loader *loader, yyjson_val *key, yyjson_val *value, int unit,
+                   uint64_t *ret)
 {
     static const char *const what[] = {
         [NUMBER_NS] = "a time such as \"5s\"",
@@ -126,8 +133,9 @@ bool load_quantity(struct loader *loader, yyjson_val *key, yyjson_val *value, in
     struct str name = json_str(key), text = json_str(value);
     const char *wrong = number_parse(text, unit, ret);
     if (wrong)
-        load_problem(loader, load_offset(loader, key, value), "\"%.*s\": \"%.*s\": %s", (int)name.len, name.ptr,
-                     (int)(text.len < 60 ? text.len : 60), text.ptr, wrong);
+        load_problem(loader, load_offset(loader, key, value), "\"%.*s\": \"%.*s\": %s",
+                     (int)name.len, name.ptr, (int)(text.len < 60 ? text.len : 60), text.ptr,
+                     wrong);
     return !wrong;
 }
 
@@ -156,7 +164,8 @@ static void load_limit(struct loader *loader, yyjson_val *key, yyjson_val *value
             return;
         if (number == 0 && limit->unit == NUMBER_NS)
             load_problem(loader, load_offset(loader, key, value),
-                         "\"%s\": no time at all; write \"unlimited\" to lift the limit", limit->name);
+                         "\"%s\": no time at all; write \"unlimited\" to lift the limit",
+                         limit->name);
         else
             memcpy((char *)target + limit->field, &number, sizeof number);
         return;
@@ -220,10 +229,12 @@ static void mount_mode(struct loader *loader, yyjson_val *key, yyjson_val *value
     else if (str_equal(mode, STR("overlay")))
         parts->mode = CAPFUL_MOUNT_OVERLAY;
     else
-        load_problem(loader, load_offset(loader, key, value), "\"mode\" must be \"ro\", \"rw\" or \"overlay\"");
+        load_problem(loader, load_offset(loader, key, value),
+                     "\"mode\" must be \"ro\", \"rw\" or \"overlay\"");
 }
 
-static bool keep_mount(struct loader *loader, const struct mount_parts *parts, char *guest, size_t offset)
+static bool keep_mount(struct loader *loader, const struct mount_parts *parts, char *guest,
+                       size_t offset)
 {
     struct policy_file *file = loader->file;
     for (size_t i = 0; i < file->n_mounts; i++)
@@ -233,7 +244,8 @@ static bool keep_mount(struct loader *loader, const struct mount_parts *parts, c
             return false;
         }
     char *host = policy_join(loader->directory, parts->host);
-    struct file_mount *more = host ? mem_resize_array(file->mounts, file->n_mounts + 1, sizeof *more) : NULL;
+    struct file_mount *more =
+        host ? mem_resize_array(file->mounts, file->n_mounts + 1, sizeof *more) : NULL;
     if (!more) {
         mem_free(host);
         mem_free(guest);
@@ -252,7 +264,9 @@ static void load_mount(struct loader *loader, yyjson_val *list_key, yyjson_val *
     if (!load_wants(loader, list_key, value, "a list of objects", yyjson_is_obj(value)))
         return;
     load_object(loader, "a mount", value, keys, &parts);
-    yyjson_val *shown = parts.host_key ? parts.host_key : parts.guest_key ? parts.guest_key : list_key;
+    yyjson_val *shown = parts.host_key    ? parts.host_key
+                        : parts.guest_key ? parts.guest_key
+                                          : list_key;
     size_t offset = json_offset(&loader->json, shown);
     if (!parts.host_key || !parts.guest_key) {
         load_problem(loader, offset, "a mount needs \"%s\"", parts.host_key ? "guest" : "host");
@@ -265,7 +279,8 @@ static void load_mount(struct loader *loader, yyjson_val *list_key, yyjson_val *
     if (wrong == command_nomem)
         load_nomem(loader);
     else if (wrong)
-        load_problem(loader, load_offset(loader, parts.guest_key, yyjson_obj_iter_get_val(parts.guest_key)),
+        load_problem(loader,
+                     load_offset(loader, parts.guest_key, yyjson_obj_iter_get_val(parts.guest_key)),
                      "\"guest\": %s", wrong);
     else
         keep_mount(loader, &parts, guest, offset);
@@ -338,7 +353,8 @@ static void keep_grant(struct loader *loader, const struct grant_parts *parts)
     struct policy_file *file = loader->file;
     struct str name = json_str(parts->tool);
     char *copy = mem_dup(name.ptr, name.len);
-    struct file_grant *more = copy ? mem_resize_array(file->grants, file->n_grants + 1, sizeof *more) : NULL;
+    struct file_grant *more =
+        copy ? mem_resize_array(file->grants, file->n_grants + 1, sizeof *more) : NULL;
     if (!more) {
         mem_free(copy);
         load_nomem(loader);
@@ -351,16 +367,19 @@ static void keep_grant(struct loader *loader, const struct grant_parts *parts)
 
 static void load_grant(struct loader *loader, yyjson_val *list_key, yyjson_val *value)
 {
-    static const struct load_key keys[] = {{"tool", grant_tool}, {"max_calls", grant_max_calls}, {NULL, NULL}};
+    static const struct load_key keys[] = {
+        {"tool", grant_tool}, {"max_calls", grant_max_calls}, {NULL, NULL}};
     struct grant_parts parts = {NULL, CAPFUL_UNLIMITED};
     if (yyjson_is_obj(value)) {
         size_t before = loader->problems;
         load_object(loader, "a grant", value, keys, &parts);
         if (!parts.tool && loader->problems == before)
-            load_problem(loader, json_offset_or(&loader->json, yyjson_obj_get(value, "max_calls"),
-                                                json_offset(&loader->json, list_key)),
+            load_problem(loader,
+                         json_offset_or(&loader->json, yyjson_obj_get(value, "max_calls"),
+                                        json_offset(&loader->json, list_key)),
                          "a grant needs \"tool\"");
-    } else if (load_wants(loader, list_key, value, "a list of names and objects", yyjson_is_str(value))) {
+    } else if (load_wants(loader, list_key, value, "a list of names and objects",
+                          yyjson_is_str(value))) {
         if (memchr(yyjson_get_str(value), 0, yyjson_get_len(value)))
             load_problem(loader, json_offset(&loader->json, value), "the text holds a NUL");
         else
@@ -383,8 +402,8 @@ static void load_grants(struct loader *loader, yyjson_val *key, yyjson_val *valu
     }
 }
 
-int policy_grant(const struct policy_file *file, const struct policy_source *source, struct toolset *set,
-                 struct capful_error *err)
+int policy_grant(const struct policy_file *file, const struct policy_source *source,
+                 struct toolset *set, struct capful_error *err)
 {
     struct loader loader = {.text = {file->text, file->len}, .source = source};
     struct map seen = {NULL, 0, 0};
@@ -429,21 +448,24 @@ static int find_directory(const char *given, char **ret, struct capful_error *er
     char resolved[PATH_MAX];
     const char *directory = given ? given : ".";
     if (!realpath(directory, resolved))
-        return err_set(err, CAPFUL_EPOLICY, "the directory of the policy cannot be found: %.300s", directory);
+        return err_set(err, CAPFUL_EPOLICY, "the directory of the policy cannot be found: %.300s",
+                       directory);
     *ret = mem_strdup(resolved);
     return *ret ? 0 : err_nomem(err);
 }
 
 static void load_text(struct loader *loader)
 {
-    static const struct load_key keys[] = {{"limits", load_limits}, {"mounts", load_mounts}, {"env", load_env},
-                                           {"tools", load_tools},   {"grants", load_grants}, {NULL, NULL}};
+    static const struct load_key keys[] = {{"limits", load_limits}, {"mounts", load_mounts},
+                                           {"env", load_env},       {"tools", load_tools},
+                                           {"grants", load_grants}, {NULL, NULL}};
     struct json_problem problem;
     if (loader->text.len > TEXT_MAX) {
         load_problem(loader, 0, "the policy is larger than 64 MiB");
         return;
     }
-    if (!json_parse(loader->text, JSON_RELAXED | JSON_UNIQUE_KEYS, DEPTH, &loader->json, &problem)) {
+    if (!json_parse(loader->text, JSON_RELAXED | JSON_UNIQUE_KEYS, DEPTH, &loader->json,
+                    &problem)) {
         if (problem.nomem)
             load_nomem(loader);
         else
@@ -453,13 +475,13 @@ static void load_text(struct loader *loader)
     if (yyjson_is_obj(loader->json.root))
         load_object(loader, "a policy", loader->json.root, keys, NULL);
     else
-        load_problem(loader, load_offset(loader, NULL, loader->json.root), "a policy must be an object, not %s",
-                     json_kind(loader->json.root));
+        load_problem(loader, load_offset(loader, NULL, loader->json.root),
+                     "a policy must be an object, not %s", json_kind(loader->json.root));
     json_release(&loader->json);
 }
 
-int policy_load(struct str text, const struct policy_source *source, struct toolset *set, struct policy_file **ret,
-                struct capful_error *err)
+int policy_load(struct str text, const struct policy_source *source, struct toolset *set,
+                struct policy_file **ret, struct capful_error *err)
 {
     struct loader loader = {.text = text, .source = source, .set = set};
     size_t before = toolset_count(set);

@@ -17,7 +17,8 @@ struct tool_parts {
     uint64_t time_limit;
 };
 
-static void tool_description(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
+static void tool_description(struct loader *loader, yyjson_val *key, yyjson_val *value,
+                             void *target)
 {
     struct tool_parts *parts = target;
     load_string(loader, key, value, &parts->description);
@@ -39,7 +40,8 @@ static void tool_command(struct loader *loader, yyjson_val *key, yyjson_val *val
     if (!load_wants(loader, key, value, "a list of strings", yyjson_is_arr(value)))
         return;
     if (yyjson_arr_size(value) == 0)
-        load_problem(loader, json_offset(&loader->json, key), "\"command\" is empty: it must begin with a program");
+        load_problem(loader, json_offset(&loader->json, key),
+                     "\"command\" is empty: it must begin with a program");
     else
         parts->command = value;
 }
@@ -55,7 +57,8 @@ static void tool_input(struct loader *loader, yyjson_val *key, yyjson_val *value
     else if (str_equal(text, STR("none")))
         parts->spec->input = COMMAND_INPUT_NONE;
     else
-        load_problem(loader, load_offset(loader, key, value), "\"input\" must be \"json\" or \"none\"");
+        load_problem(loader, load_offset(loader, key, value),
+                     "\"input\" must be \"json\" or \"none\"");
 }
 
 static void tool_output(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
@@ -69,7 +72,8 @@ static void tool_output(struct loader *loader, yyjson_val *key, yyjson_val *valu
     else if (str_equal(text, STR("text")))
         parts->spec->output = COMMAND_OUTPUT_TEXT;
     else
-        load_problem(loader, load_offset(loader, key, value), "\"output\" must be \"json\" or \"text\"");
+        load_problem(loader, load_offset(loader, key, value),
+                     "\"output\" must be \"json\" or \"text\"");
 }
 
 static void tool_env(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
@@ -98,8 +102,9 @@ static void tool_cwd(struct loader *loader, yyjson_val *key, yyjson_val *value, 
     if (!parts->spec->cwd)
         load_nomem(loader);
     else if (text.len == 0 || stat(parts->spec->cwd, &st) < 0 || !S_ISDIR(st.st_mode))
-        load_problem(loader, load_offset(loader, key, value), "\"cwd\": \"%.*s\" is not a directory",
-                     (int)(text.len < 200 ? text.len : 200), text.ptr);
+        load_problem(loader, load_offset(loader, key, value),
+                     "\"cwd\": \"%.*s\" is not a directory", (int)(text.len < 200 ? text.len : 200),
+                     text.ptr);
 }
 
 static void tool_time_limit(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
@@ -110,7 +115,8 @@ static void tool_time_limit(struct loader *loader, yyjson_val *key, yyjson_val *
                      "\"time_limit\": no time at all; write \"unlimited\" to lift the limit");
 }
 
-static void tool_allow_leading(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
+static void tool_allow_leading(struct loader *loader, yyjson_val *key, yyjson_val *value,
+                               void *target)
 {
     struct tool_parts *parts = target;
     if (load_wants(loader, key, value, "a list of arguments", yyjson_is_arr(value))) {
@@ -130,18 +136,22 @@ static void find_program(struct loader *loader, struct tool_parts *parts, yyjson
         load_problem(loader, offset, "the program itself cannot be an argument of the call");
         return;
     }
-    const char *wrong = command_resolve(str_of(element->parts[0].text), loader->directory, &parts->spec->program);
+    const char *wrong =
+        command_resolve(str_of(element->parts[0].text), loader->directory, &parts->spec->program);
     if (wrong == command_nomem)
         load_nomem(loader);
     else if (wrong)
-        load_problem(loader, offset, "\"%.*s\": %s", (int)(name.len < 200 ? name.len : 200), name.ptr, wrong);
+        load_problem(loader, offset, "\"%.*s\": %s", (int)(name.len < 200 ? name.len : 200),
+                     name.ptr, wrong);
 }
 
 /* A placeholder must be a property of the schema: a misspelt one would always be missing. */
-static void check_placeholders(struct loader *loader, const struct tool_parts *parts, size_t index, size_t offset)
+static void check_placeholders(struct loader *loader, const struct tool_parts *parts, size_t index,
+                               size_t offset)
 {
     const struct command_element *element = &parts->spec->argv[index];
-    yyjson_val *properties = parts->schema ? json_get(parts->schema, STR("properties")) : NULL, *key;
+    yyjson_val *properties = parts->schema ? json_get(parts->schema, STR("properties")) : NULL,
+               *key;
     for (size_t i = 0; i < element->n; i++) {
         struct str name = str_of(element->parts[i].text);
         struct near near;
@@ -153,10 +163,12 @@ static void check_placeholders(struct loader *loader, const struct tool_parts *p
         while ((key = yyjson_obj_iter_next(&iter)))
             near_offer(&near, json_str(key));
         if (near.best.ptr)
-            load_problem(loader, offset, "{%.100s} is not an argument of the schema; did you mean {%.*s}?",
+            load_problem(loader, offset,
+                         "{%.100s} is not an argument of the schema; did you mean {%.*s}?",
                          name.ptr, (int)near.best.len, near.best.ptr);
         else
-            load_problem(loader, offset, "{%.100s} is not an argument that the schema names", name.ptr);
+            load_problem(loader, offset, "{%.100s} is not an argument that the schema names",
+                         name.ptr);
     }
 }
 
@@ -206,7 +218,8 @@ static void read_allow_leading(struct loader *loader, struct tool_parts *parts)
             continue;
         struct str name = json_str(item);
         if (!allow_leading(parts->spec, name))
-            load_problem(loader, json_offset(&loader->json, item), "{%.*s} does not stand in \"command\"",
+            load_problem(loader, json_offset(&loader->json, item),
+                         "{%.*s} does not stand in \"command\"",
                          (int)(name.len < 100 ? name.len : 100), name.ptr);
     }
 }
@@ -224,8 +237,10 @@ static bool add_tool(struct loader *loader, struct tool_parts *parts, size_t off
         ok = schema != NULL;
     }
     if (ok) {
-        struct capful_tool tool = {
-            .name = name, .description = description, .schema = schema, .time_limit = parts->time_limit};
+        struct capful_tool tool = {.name = name,
+                                   .description = description,
+                                   .schema = schema,
+                                   .time_limit = parts->time_limit};
         int failed = toolset_add_command(loader->set, &tool, parts->spec, &why);
         if (!failed)
             parts->spec = NULL;
@@ -242,11 +257,16 @@ static bool add_tool(struct loader *loader, struct tool_parts *parts, size_t off
 
 static void load_tool(struct loader *loader, yyjson_val *key, yyjson_val *value)
 {
-    static const struct load_key keys[] = {
-        {"description", tool_description}, {"schema", tool_schema}, {"command", tool_command},
-        {"input", tool_input},             {"output", tool_output}, {"env", tool_env},
-        {"cwd", tool_cwd},                 {"time_limit", tool_time_limit},
-        {"allow_leading", tool_allow_leading}, {NULL, NULL}};
+    static const struct load_key keys[] = {{"description", tool_description},
+                                           {"schema", tool_schema},
+                                           {"command", tool_command},
+                                           {"input", tool_input},
+                                           {"output", tool_output},
+                                           {"env", tool_env},
+                                           {"cwd", tool_cwd},
+                                           {"time_limit", tool_time_limit},
+                                           {"allow_leading", tool_allow_leading},
+                                           {NULL, NULL}};
     struct tool_parts parts = {.name = json_str(key), .description = {"", 0}};
     size_t before = loader->problems, offset = json_offset(&loader->json, key);
     if (!load_wants(loader, key, value, "an object", yyjson_is_obj(value)))

@@ -1,10 +1,12 @@
-/* A policy: everything the operator decided, built once from a file, from C, or both; immutable and shared.
+/* A policy: everything the operator decided, built once from a file, from C, or both; immutable and
+ * shared.
  *
  *   policy text ── policy_load ──> struct policy_file ─┐
- *                                  (checked, inert)    ├─ builder ──> struct capful_policy
- *   capful_builder_tool, _mount, … ────────────────────┘              tools, mounts, environment, limits
+ *                                                      ├─ builder ──> struct capful_policy
+ *   capful_builder_tool, _mount, … ────────────────────┘              tools, mounts, env, limits
  *
- * Loading fails closed: an unknown key, a misspelt tool, a wrong type or unit is an error that says where.
+ * Loading fails closed: an unknown key, a misspelt tool, a wrong type or unit is an error that says
+ * where.
  */
 #ifndef CAPFUL_POLICY_POLICY_H
 #define CAPFUL_POLICY_POLICY_H
@@ -20,8 +22,8 @@
 struct policy_mount {
     char *guest_path; /* absolute, normalised: no ".", "..", empty parts or slash at the end */
     /* A host directory … */
-    char *host_path;  /* as it was given, for messages; NULL: served */
-    int root_fd;      /* open, close-on-exec; -1: served */
+    char *host_path; /* as it was given, for messages; NULL: served */
+    int root_fd;     /* open, close-on-exec; -1: served */
     enum capful_mount_mode mode;
     /* … or served by callbacks. */
     struct capful_mount_ops ops;
@@ -46,14 +48,14 @@ struct capful_policy {
 /* ------------------------------------------------------------------ loading */
 
 struct policy_problem {
-    int line, column;  /* from 1 */
-    const char *text;  /* what is wrong and what to do, without the place */
+    int line, column; /* from 1 */
+    const char *text; /* what is wrong and what to do, without the place */
 };
 typedef void (*policy_reporter)(void *context, const struct policy_problem *problem);
 
 struct policy_source {
-    const char *name;      /* for messages: "policy.json"; NULL: "policy" */
-    const char *directory; /* where relative paths start; NULL: the working directory */
+    const char *name;       /* for messages: "policy.json"; NULL: "policy" */
+    const char *directory;  /* where relative paths start; NULL: the working directory */
     policy_reporter report; /* called for every problem, in the order of the text; may be NULL */
     void *context;
 };
@@ -61,16 +63,16 @@ struct policy_source {
 /* What a policy text says beyond its tools, every part checked. */
 struct policy_file;
 
-/* Adds the text's tools to `set` (none if it fails); grants them only in policy_grant, when all tools are known. On
- * failure *err is the first problem: "NAME:LINE:COLUMN: what", with line and column also in their fields.
- *   CAPFUL_EPOLICY  there are problems; all were reported
- *   CAPFUL_ENOMEM */
-int policy_load(struct str text, const struct policy_source *source, struct toolset *set, struct policy_file **ret,
-                struct capful_error *err);
+/* Adds the text's tools to `set` (none if it fails); grants them only in policy_grant, when all
+ * tools are known. On failure *err is the first problem: "NAME:LINE:COLUMN: what", with line and
+ * column also in their fields. CAPFUL_EPOLICY  there are problems; all were reported CAPFUL_ENOMEM
+ */
+int policy_load(struct str text, const struct policy_source *source, struct toolset *set,
+                struct policy_file **ret, struct capful_error *err);
 void policy_file_free(struct policy_file *file);
 /* Gives the tools of the set what the text grants. Reports and fails like policy_load. */
-int policy_grant(const struct policy_file *file, const struct policy_source *source, struct toolset *set,
-                 struct capful_error *err);
+int policy_grant(const struct policy_file *file, const struct policy_source *source,
+                 struct toolset *set, struct capful_error *err);
 
 /* Loads, grants and opens the mounts, reports every problem, keeps nothing: 0 if there is none. */
 int policy_check(struct str text, const struct policy_source *source, struct capful_error *err);

@@ -27,6 +27,7 @@ void call_unref(struct capful_call *call)
     mem_free((char *)(uintptr_t)call->record.message);
     if (call->tool_name != call->name)
         mem_free(call->tool_name);
+    mem_free(call->own_arguments);
     mailbox_unref(call->mailbox);
     mem_free(call);
 }
@@ -68,20 +69,23 @@ static bool answer_problem(struct answer *ret, uint32_t status, const char *name
     return true;
 }
 
-bool answer_error(struct answer *ret, const char *tool, const char *code, struct str message, struct str data)
+bool answer_error(struct answer *ret, const char *tool, const char *code, struct str message,
+                  struct str data)
 {
     return answer_problem(ret, CAPFUL_CALL_ERROR, "ToolError", tool, code, message, data);
 }
 
 bool answer_denied(struct answer *ret, const char *tool, const char *code, struct str message)
 {
-    return answer_problem(ret, CAPFUL_CALL_DENIED, "ToolDenied", tool, code, message, (struct str){"", 0});
+    return answer_problem(ret, CAPFUL_CALL_DENIED, "ToolDenied", tool, code, message,
+                          (struct str){"", 0});
 }
 
 static bool answer_too_large(struct answer *ret, const char *tool, size_t len, uint64_t limit)
 {
     struct buf message = BUF_INIT(1024);
-    buf_printf(&message, "the result of %s has %zu bytes, the limit is %llu", tool, len, (unsigned long long)limit);
+    buf_printf(&message, "the result of %s has %zu bytes, the limit is %llu", tool, len,
+               (unsigned long long)limit);
     bool ok = answer_error(ret, tool, "too_large", buf_str(&message), (struct str){"", 0});
     buf_release(&message);
     return ok;
@@ -95,8 +99,8 @@ bool answer_result(struct answer *ret, const char *tool, char *text, size_t len,
         ok = answer_too_large(ret, tool, len, limit);
     } else if (!json_check((struct str){text, len}, JSON_STRICT, TOOL_DEPTH, NULL, &problem)) {
         struct buf message = BUF_INIT(1024);
-        buf_printf(&message, "the result of %s is not valid JSON, byte %zu: %s", tool, problem.offset + 1,
-                   problem.text);
+        buf_printf(&message, "the result of %s is not valid JSON, byte %zu: %s", tool,
+                   problem.offset + 1, problem.text);
         ok = answer_error(ret, tool, "bad_result", buf_str(&message), (struct str){"", 0});
         buf_release(&message);
     } else {
@@ -172,8 +176,7 @@ void mailbox_empty(struct mailbox *mailbox, struct list *to)
     if (!mailbox || !atomic_load_explicit(&mailbox->full, memory_order_acquire))
         return;
     pthread_mutex_lock(&mailbox->lock);
-    LIST_FOREACH(at, &mailbox->answered)
-    {
+    LIST_FOREACH (at, &mailbox->answered) {
         list_remove(at);
         list_append(to, at);
     }
@@ -194,8 +197,7 @@ void mailbox_close(struct mailbox *mailbox)
     list_init(&left);
     mailbox_empty(mailbox, &left);
     pthread_mutex_lock(&mailbox->lock);
-    LIST_FOREACH(at, &mailbox->answered)
-    {
+    LIST_FOREACH (at, &mailbox->answered) {
         list_remove(at);
         list_append(&left, at);
     }
@@ -207,7 +209,7 @@ void mailbox_close(struct mailbox *mailbox)
         close(mailbox->event_fd);
     mailbox->event_fd = mailbox->event_write_fd = -1;
     pthread_mutex_unlock(&mailbox->lock);
-    LIST_FOREACH(late, &left)
+    LIST_FOREACH (late, &left)
         call_unref(LIST_ENTRY(late, struct capful_call, mail));
     mailbox_unref(mailbox);
 }
@@ -269,8 +271,9 @@ struct capful_sandbox *capful_call_sandbox(const struct capful_call *call)
     return atomic_load(&call->mailbox->sandbox);
 }
 
-/* The right to answer: the first who asks gets it. Without it the answer is dropped, with the reference if it was the
- * host that gave up; a second answer of the same function changes nothing. */
+/* The right to answer: the first who asks gets it. Without it the answer is dropped, with the
+ * reference if it was the host that gave up; a second answer of the same function changes nothing.
+ */
 static bool take_turn(struct capful_call *call)
 {
     int turn = CALL_OPEN;
@@ -323,19 +326,26 @@ void capful_call_answer_text(struct capful_call *call, const char *text, size_t 
     complete(call);
 }
 
-void capful_call_fail(struct capful_call *call, const char *code, const char *message, const char *data)
+void capful_call_fail(struct capful_call *call, const char *code, const char *message,
+                      const char *data)
 {
     if (!call || !take_turn(call))
         return;
     struct str text = str_of(message ? message : "the tool failed");
     struct str more = data ? str_of(data) : (struct str){"", 0};
     uint64_t limit = call->result_limit;
-    /* One level less: it stands within the error's object. */
-    if (more.len && !json_check(more, JSON_STRICT, TOOL_DEPTH - 1, NULL, NULL))
-        more.len = 0;
+    struct buf quoted = BUF_INIT(SIZE_MAX);
+    /* One level less: it stands within the error's object. What is not JSON is handed on as a
+     * string. */
+    if (more.len && more.len <= limit &&
+        !json_check(more, JSON_STRICT, TOOL_DEPTH - 1, NULL, NULL)) {
+        buf_add_json_string(&quoted, more);
+        more = buf_str(&quoted);
+    }
     if (text.len > limit || more.len > limit - text.len)
         answer_too_large(&call->answer, call->tool_name, text.len + more.len, limit);
     else
         answer_error(&call->answer, call->tool_name, code ? code : "failed", text, more);
+    buf_release(&quoted);
     complete(call);
 }

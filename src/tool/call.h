@@ -1,15 +1,18 @@
 /* One call and who holds it. Private to src/tool.
  *
- * A call is counted: its sandbox holds it (as a record, until the run's records go), the tool's function holds it
- * until it answers, and an answer on its way through the mailbox holds it. The answer may come from any thread at any
- * time, also after the sandbox is gone, so two atomic words say who may do what:
+ * A call is counted: its sandbox holds it (as a record, until the run's records go), the tool's
+ * function holds it until it answers, and an answer on its way through the mailbox holds it. The
+ * answer may come from any thread at any time, also after the sandbox is gone, so two atomic words
+ * say who may do what:
  *
- *     turn    OPEN ──answer──> ANSWERED          whoever changes it away from OPEN decides the outcome
- *               └──host gives up──> CUT
- *     phase   IN_CALLBACK ──the function returned──> AWAITED
- *                  └──the answer is complete──> COMPLETE <──┘
+ *     turn     OPEN ──answer──> ANSWERED       whoever takes it from OPEN decides the outcome
+ *                └──host gives up──> CUT
  *
- * An answer that completes while the function has not returned needs no mailbox: the driver sees it there.
+ *     phase    IN_CALLBACK ──the function returned──> AWAITED
+ *                   └──the answer is complete──> COMPLETE <──┘
+ *
+ * An answer that completes while the function has not returned needs no mailbox: the driver sees it
+ * there.
  */
 #ifndef CAPFUL_TOOL_CALL_H
 #define CAPFUL_TOOL_CALL_H
@@ -39,7 +42,7 @@ struct answer {
     uint32_t status; /* CAPFUL_CALL_OK, _ERROR, _DENIED */
     char *text;      /* JSON; mem_alloc */
     size_t len;
-    char *message;   /* of an error; mem_alloc */
+    char *message; /* of an error; mem_alloc */
 };
 
 /* Carries answers from any thread to the driver. Counted by the host and every call. */
@@ -48,10 +51,10 @@ struct mailbox {
     _Atomic(struct capful_sandbox *) sandbox; /* NULL once it is gone */
     _Atomic bool full;                        /* a hint that saves the driver the lock */
     pthread_mutex_t lock;
-    struct list answered;                     /* by capful_call.mail */
+    struct list answered; /* by capful_call.mail */
     bool closed;
-    int event_fd;                             /* -1 until asked for */
-    int event_write_fd;                       /* the same, or the other end of a pipe */
+    int event_fd;       /* -1 until asked for */
+    int event_write_fd; /* the same, or the other end of a pipe */
 };
 
 struct tool_process;
@@ -60,32 +63,34 @@ struct capful_call {
     _Atomic uint32_t refs;
     _Atomic int turn;
     _Atomic int phase;
-    struct mailbox *mailbox;   /* NULL until it is handed out */
+    struct mailbox *mailbox; /* NULL until it is handed out */
     struct list mail;
-    struct answer answer;      /* written by whoever took the turn, moved to `result` after COMPLETE */
+    struct answer answer; /* written by whoever took the turn, moved to `result` after COMPLETE */
     uint64_t result_limit;
     char id[48];
 
     /* From here on the driver's thread only. */
     struct tool_process *process; /* NULL: it has exited */
-    struct list mine;          /* in one of the process's lists */
-    struct list link;          /* in the host's list of its place */
+    struct list mine;             /* in one of the process's lists */
+    struct list link;             /* in the host's list of its place */
     enum call_place place;
-    uint32_t number;           /* what the guest knows it by */
-    const struct tool *tool;   /* once found; not valid after the run */
-    struct answer result;      /* once settled, until the guest has fetched it */
-    bool too_large;            /* the arguments were */
-    bool abandoned;            /* its run is over */
-    size_t argument_len;       /* as the guest gave them */
-    uint64_t deadline;         /* clock_monotonic */
-    uint64_t charged;          /* bytes of the sandbox's memory: for itself, */
-    uint64_t text_charged;     /* and for the answer */
+    uint32_t number;         /* what the guest knows it by */
+    const struct tool *tool; /* once found; not valid after the run */
+    struct answer result;    /* once settled, until the guest has fetched it */
+    bool too_large;          /* the arguments were */
+    bool abandoned;          /* its run is over */
+    size_t argument_len;     /* as the guest gave them */
+    uint64_t deadline;       /* clock_monotonic */
+    uint64_t charged;        /* bytes of the sandbox's memory: for itself and its arguments, */
+    uint64_t text_charged;   /* and for the answer */
     struct command *command;
-    struct pollfd *polled;     /* where its descriptors stand in the array of tool_pollfds */
+    struct pollfd *polled; /* where its descriptors stand in the array of tool_pollfds */
     struct capful_record record;
-    char *tool_name;           /* points to `name`, or allocated where the guest used the alias */
-    char *name;                /* as the guest called it; within this block */
-    char *arguments;
+    char *tool_name;     /* points to `name`, or allocated where the guest used the alias */
+    char *name;          /* as the guest called it; within this block */
+    char *arguments;     /* within this block, or */
+    char *own_arguments; /* allocated where they are long: they can go before the call does; then */
+    char omitted[48];    /* stands in their place */
 };
 
 struct capful_call *call_ref(struct capful_call *call);
@@ -101,9 +106,11 @@ void mailbox_empty(struct mailbox *mailbox, struct list *to);
 int mailbox_event_fd(struct mailbox *mailbox);
 
 /* The texts that a guest gets. `data` is JSON or empty. False: memory. */
-bool answer_error(struct answer *ret, const char *tool, const char *code, struct str message, struct str data);
+bool answer_error(struct answer *ret, const char *tool, const char *code, struct str message,
+                  struct str data);
 bool answer_denied(struct answer *ret, const char *tool, const char *code, struct str message);
-/* A result that has to be valid JSON within the limits; becomes an error if it is not. Takes `text`. */
+/* A result that has to be valid JSON within the limits; becomes an error if it is not. Takes
+ * `text`. */
 bool answer_result(struct answer *ret, const char *tool, char *text, size_t len, uint64_t limit);
 
 /* set.c */
@@ -111,7 +118,8 @@ struct str toolset_listing(const struct toolset *set);
 
 /* ------------------------------------------------------------------ the calls of a sandbox */
 
-/* Hangs on process->tools. The processes of a sandbox hold all its tools alike; what one holds less stands here. */
+/* Hangs on process->tools. The processes of a sandbox hold all its tools alike; what one holds less
+ * stands here. */
 struct tool_process {
     struct tool_host *host;
     struct process *process;
@@ -122,16 +130,16 @@ struct tool_process {
 };
 
 struct tool_host {
-    struct toolset *set;      /* may be NULL */
+    struct toolset *set; /* may be NULL */
     struct kernel *kernel;
     struct capful_sandbox *sandbox;
-    struct mailbox *mailbox;  /* made for the first call */
-    uint64_t *used;           /* calls of each tool over the life of the sandbox; made for the first */
+    struct mailbox *mailbox; /* made for the first call */
+    uint64_t *used; /* calls of each tool over the life of the sandbox; made for the first */
 
-    char id_prefix[20];       /* random; "" until the first call */
-    uint32_t run;             /* number of the run */
-    uint32_t last_number;     /* of a call */
-    uint64_t origin;          /* clock_monotonic of the run's start */
+    char id_prefix[20];   /* random; "" until the first call */
+    uint32_t run;         /* number of the run */
+    uint32_t last_number; /* of a call */
+    uint64_t origin;      /* clock_monotonic of the run's start */
     tool_observer on_call;
     void *on_call_context;
 
@@ -139,6 +147,7 @@ struct tool_host {
     size_t n_running;
     struct capful_call **history; /* every call of the run, in order */
     size_t n_history, history_alloc;
+    uint64_t kept; /* bytes of long arguments in it */
     struct tool_usage usage;
 };
 
@@ -147,5 +156,7 @@ void call_settle(struct tool_host *host, struct capful_call *call, enum capful_o
                  struct answer *answer);
 /* host.c */
 void call_drop_answer(struct tool_host *host, struct capful_call *call);
+void call_shorten(struct tool_host *host,
+                  struct capful_call *call); /* nobody else may hold it any more */
 
 #endif

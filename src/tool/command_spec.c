@@ -50,7 +50,8 @@ static bool add_part(struct command_element *element, struct buf *text, bool pla
     return true;
 }
 
-static const char *read_element(struct command_element *element, struct str text, struct buf *literal)
+static const char *read_element(struct command_element *element, struct str text,
+                                struct buf *literal)
 {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];

@@ -1,8 +1,8 @@
 /* One call's life on the host's stack: decided, handed out, settled.
  *
- * Decisions are made one call at a time, so a budget that is looked at here cannot be passed by calls made at the
- * same time. Constraints, rates, approvals and the audit record have their place in `decide`, between the grant and
- * the tool.
+ * Decisions are made one call at a time, so a budget that is looked at here cannot be passed by
+ * calls made at the same time. Constraints, rates, approvals and the audit record have their place
+ * in `decide`, between the grant and the tool.
  */
 #include "base/clock.h"
 #include "base/json.h"
@@ -18,6 +18,14 @@ static void observe(struct tool_host *host, const struct capful_call *call)
 {
     if (host->on_call)
         host->on_call(host->on_call_context, &call->record);
+}
+
+/* A function that has not answered yet may still look at the arguments, whatever the host thinks of
+ * it. */
+static bool nobody_reads(const struct capful_call *call)
+{
+    bool handed_out = call->mailbox && call->tool->kind != TOOL_COMMAND;
+    return !handed_out || atomic_load_explicit(&call->phase, memory_order_acquire) == CALL_COMPLETE;
 }
 
 void call_settle(struct tool_host *host, struct capful_call *call, enum capful_outcome outcome,
@@ -50,19 +58,22 @@ void call_settle(struct tool_host *host, struct capful_call *call, enum capful_o
         wait_wake(&tools->queue);
     }
     observe(host, call);
+    if (nobody_reads(call))
+        call_shorten(host, call);
 }
 
-static void settle_error(struct tool_host *host, struct capful_call *call, enum capful_outcome outcome,
-                         const char *code, struct str message, struct str data)
+static void settle_error(struct tool_host *host, struct capful_call *call,
+                         enum capful_outcome outcome, const char *code, struct str message,
+                         struct str data)
 {
     struct answer answer = {CAPFUL_CALL_NONE, NULL, 0, NULL};
     answer_error(&answer, call->tool_name, code, message, data);
     call_settle(host, call, outcome, &answer);
 }
 
-__attribute__((format(printf, 5, 6))) static void settle_failed(struct tool_host *host, struct capful_call *call,
-                                                                enum capful_outcome outcome, const char *code,
-                                                                const char *format, ...)
+__attribute__((format(printf, 5, 6))) static void
+settle_failed(struct tool_host *host, struct capful_call *call, enum capful_outcome outcome,
+              const char *code, const char *format, ...)
 {
     struct buf message = BUF_INIT(8192);
     va_list args;
@@ -73,8 +84,10 @@ __attribute__((format(printf, 5, 6))) static void settle_failed(struct tool_host
     buf_release(&message);
 }
 
-__attribute__((format(printf, 4, 5))) static void settle_denied(struct tool_host *host, struct capful_call *call,
-                                                                const char *code, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void settle_denied(struct tool_host *host,
+                                                                struct capful_call *call,
+                                                                const char *code,
+                                                                const char *format, ...)
 {
     struct buf message = BUF_INIT(8192);
     struct answer answer = {CAPFUL_CALL_NONE, NULL, 0, NULL};
@@ -135,22 +148,25 @@ static bool name_tool(struct capful_call *call, const struct tool *tool)
     return true;
 }
 
-/* Arguments must be one object, each key once, as the schema wants it. What the checks need for themselves is
- * charged while they run. */
-static bool check_arguments(struct tool_host *host, struct capful_call *call, const struct tool *tool)
+/* Arguments must be one object, each key once, as the schema wants it. What the checks need for
+ * themselves is charged while they run. */
+static bool check_arguments(struct tool_host *host, struct capful_call *call,
+                            const struct tool *tool)
 {
     struct str text = {call->arguments, call->argument_len};
     struct json_problem problem;
     struct json json;
     size_t values;
     if (!json_check(text, JSON_STRICT, TOOL_DEPTH, &values, &problem)) {
-        settle_failed(host, call, CAPFUL_CALL_FAILED, "schema", "%s: the arguments are not valid JSON, byte %zu: %s",
-                      tool->name, problem.offset + 1, problem.text);
+        settle_failed(host, call, CAPFUL_CALL_FAILED, "schema",
+                      "%s: the arguments are not valid JSON, byte %zu: %s", tool->name,
+                      problem.offset + 1, problem.text);
         return false;
     }
     uint64_t work = 2 * (uint64_t)text.len + 80 * (uint64_t)values;
     if (!kernel_charge(host->kernel, work)) {
-        settle_failed(host, call, CAPFUL_CALL_FAILED, "too_large", "%s: no memory to check the arguments", tool->name);
+        settle_failed(host, call, CAPFUL_CALL_FAILED, "too_large",
+                      "%s: no memory to check the arguments", tool->name);
         return false;
     }
     bool ok = false;
@@ -162,8 +178,8 @@ static bool check_arguments(struct tool_host *host, struct capful_call *call, co
         const char *kind = json_kind(json.root);
         json_release(&json);
         if (!object)
-            settle_failed(host, call, CAPFUL_CALL_FAILED, "schema", "%s: the arguments must be an object, not %s",
-                          tool->name, kind);
+            settle_failed(host, call, CAPFUL_CALL_FAILED, "schema",
+                          "%s: the arguments must be an object, not %s", tool->name, kind);
         else if (tool->schema && !tool_schema_accepts(tool->schema, text, why, sizeof why))
             settle_failed(host, call, CAPFUL_CALL_FAILED, "schema", "%s: %s", tool->name, why);
         else
@@ -203,14 +219,16 @@ static bool decide(struct tool_host *host, struct capful_call *call)
         return false;
     }
     if (tool_budget_left(host, tool) == 0) {
-        uint64_t most = tool->max_calls < tool->grant.max_calls ? tool->max_calls : tool->grant.max_calls;
-        settle_denied(host, call, "budget", "its budget of %llu call%s is used up", (unsigned long long)most,
-                      most == 1 ? "" : "s");
+        uint64_t most =
+            tool->max_calls < tool->grant.max_calls ? tool->max_calls : tool->grant.max_calls;
+        settle_denied(host, call, "budget", "its budget of %llu call%s is used up",
+                      (unsigned long long)most, most == 1 ? "" : "s");
         return false;
     }
     if (call->too_large) {
-        settle_failed(host, call, CAPFUL_CALL_FAILED, "too_large", "%s: the arguments are over the limit of %llu bytes",
-                      tool->name, (unsigned long long)host->kernel->limits.argument);
+        settle_failed(host, call, CAPFUL_CALL_FAILED, "too_large",
+                      "%s: the arguments are over the limit of %llu bytes", tool->name,
+                      (unsigned long long)host->kernel->limits.argument);
         return false;
     }
     if (!check_arguments(host, call, tool))
@@ -258,9 +276,11 @@ static void start_command(struct tool_host *host, struct capful_call *call)
     struct json json;
     command_failure_init(&failure);
     if (!json_parse(text, JSON_CHECKED, TOOL_DEPTH, &json, NULL)) {
-        settle_failed(host, call, CAPFUL_CALL_FAILED, "failed", "%s: out of memory", call->tool_name);
+        settle_failed(host, call, CAPFUL_CALL_FAILED, "failed", "%s: out of memory",
+                      call->tool_name);
     } else {
-        call->command = command_start(call->tool->command, json.root, text, call->id, call->result_limit, &failure);
+        call->command = command_start(call->tool->command, json.root, text, call->id,
+                                      call->result_limit, &failure);
         json_release(&json);
         if (call->command) {
             move(call, &host->running, PLACE_RUNNING);
@@ -298,9 +318,7 @@ static void dispatch_one(struct tool_host *host, struct capful_call *call)
     observe(host, call);
     call->record.outcome = CAPFUL_CALL_UNKNOWN;
     switch (call->tool->kind) {
-    case TOOL_CALLBACK:
-        call_function(host, call, now);
-        break;
+    case TOOL_CALLBACK: call_function(host, call, now); break;
     case TOOL_STEP:
         atomic_store(&call->phase, CALL_AWAITED);
         call->deadline = deadline_of(host, call->tool, now);
@@ -315,13 +333,15 @@ static void dispatch_one(struct tool_host *host, struct capful_call *call)
 
 static bool must_stop(const struct tool_host *host)
 {
-    return host->kernel->stop != STOP_NONE || atomic_load_explicit(&host->kernel->cancelled, memory_order_relaxed);
+    return host->kernel->stop != STOP_NONE ||
+           atomic_load_explicit(&host->kernel->cancelled, memory_order_relaxed);
 }
 
 bool tool_dispatch(struct tool_host *host)
 {
     bool any = false;
-    if (!host->mailbox && !list_empty(&host->queued) && mailbox_new(host->sandbox, &host->mailbox) < 0) {
+    if (!host->mailbox && !list_empty(&host->queued) &&
+        mailbox_new(host->sandbox, &host->mailbox) < 0) {
         kernel_stop_fault(host->kernel, "out of memory for tool calls");
         return false;
     }
@@ -354,8 +374,7 @@ bool tool_collect(struct tool_host *host)
     list_init(&mail);
     mailbox_empty(host->mailbox, &mail);
     bool any = false;
-    LIST_FOREACH(at, &mail)
-    {
+    LIST_FOREACH (at, &mail) {
         struct capful_call *call = LIST_ENTRY(at, struct capful_call, mail);
         list_remove(&call->mail);
         if (!call->abandoned) {
@@ -374,8 +393,8 @@ bool tool_queued(const struct tool_host *host)
 
 bool tool_in_flight(const struct tool_host *host)
 {
-    return !list_empty(&host->for_host) || !list_empty(&host->in_flight) || !list_empty(&host->ready) ||
-           !list_empty(&host->running);
+    return !list_empty(&host->for_host) || !list_empty(&host->in_flight) ||
+           !list_empty(&host->ready) || !list_empty(&host->running);
 }
 
 int tool_event_fd(struct tool_host *host)
@@ -388,8 +407,7 @@ int tool_event_fd(struct tool_host *host)
 size_t tool_pollfds(struct tool_host *host, struct pollfd *fds, size_t room)
 {
     size_t n = 0;
-    LIST_FOREACH(at, &host->running)
-    {
+    LIST_FOREACH (at, &host->running) {
         struct capful_call *call = LIST_ENTRY(at, struct capful_call, link);
         struct pollfd own[COMMAND_FDS];
         size_t more = command_pollfds(call->command, own);
@@ -419,7 +437,8 @@ static void finish_command(struct tool_host *host, struct capful_call *call)
         struct buf message = BUF_INIT(16384);
         buf_printf(&message, "%s ", call->tool_name);
         buf_add_str(&message, buf_str(&failure.message));
-        settle_error(host, call, CAPFUL_CALL_FAILED, failure.code, buf_str(&message), buf_str(&failure.data));
+        settle_error(host, call, CAPFUL_CALL_FAILED, failure.code, buf_str(&message),
+                     buf_str(&failure.data));
         buf_release(&message);
     }
     command_failure_release(&failure);
@@ -428,8 +447,7 @@ static void finish_command(struct tool_host *host, struct capful_call *call)
 static bool look_at_commands(struct tool_host *host, const struct pollfd *fds, size_t count)
 {
     bool any = false;
-    LIST_FOREACH(at, &host->running)
-    {
+    LIST_FOREACH (at, &host->running) {
         struct capful_call *call = LIST_ENTRY(at, struct capful_call, link);
         bool known = fds && call->polled >= fds && call->polled < fds + count;
         if (command_events(call->command, known ? call->polled : NULL)) {
@@ -473,9 +491,11 @@ uint64_t tool_next_deadline(const struct tool_host *host)
     return at;
 }
 
-static void settle_timeout(struct tool_host *host, struct capful_call *call, enum capful_outcome outcome)
+static void settle_timeout(struct tool_host *host, struct capful_call *call,
+                           enum capful_outcome outcome)
 {
-    uint64_t limit = call->tool->time_limit ? call->tool->time_limit : host->kernel->limits.tool_time;
+    uint64_t limit =
+        call->tool->time_limit ? call->tool->time_limit : host->kernel->limits.tool_time;
     settle_failed(host, call, outcome, "timeout", "%s did not answer within %g s", call->tool_name,
                   (double)limit / 1e9);
 }
@@ -495,20 +515,17 @@ static bool cut(struct capful_call *call)
 
 void tool_expire(struct tool_host *host, uint64_t now)
 {
-    LIST_FOREACH(at, &host->for_host)
-    {
+    LIST_FOREACH (at, &host->for_host) {
         struct capful_call *call = LIST_ENTRY(at, struct capful_call, link);
         if (call->deadline <= now)
             settle_timeout(host, call, CAPFUL_CALL_FAILED);
     }
-    LIST_FOREACH(flying, &host->in_flight)
-    {
+    LIST_FOREACH (flying, &host->in_flight) {
         struct capful_call *call = LIST_ENTRY(flying, struct capful_call, link);
         if (call->deadline <= now && cut(call))
             settle_timeout(host, call, CAPFUL_CALL_UNKNOWN);
     }
-    LIST_FOREACH(run, &host->running)
-    {
+    LIST_FOREACH (run, &host->running) {
         struct capful_call *call = LIST_ENTRY(run, struct capful_call, link);
         if (command_interval(call->command) != UINT64_MAX && command_events(call->command, NULL)) {
             finish_command(host, call);
@@ -522,10 +539,10 @@ void tool_expire(struct tool_host *host, uint64_t now)
 
 /* ------------------------------------------------------------------ the end of the run */
 
-static void abandon_list(struct tool_host *host, struct list *list, enum capful_outcome outcome, const char *why)
+static void abandon_list(struct tool_host *host, struct list *list, enum capful_outcome outcome,
+                         const char *why)
 {
-    LIST_FOREACH(at, list)
-    {
+    LIST_FOREACH (at, list) {
         struct capful_call *call = LIST_ENTRY(at, struct capful_call, link);
         struct answer answer = {CAPFUL_CALL_ERROR, NULL, 0, mem_strdup(why)};
         call->abandoned = true;

@@ -1,4 +1,7 @@
-/* The calls of one sandbox: its processes' side, its memory, its records. What happens to a call is in dispatch.c. */
+/* The calls of one sandbox: its processes' side, its memory, its records. What happens to a call is
+ * in dispatch.c. */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -6,7 +9,8 @@
 #include "base/utf8.h"
 #include "tool/call.h"
 
-#define RESULT_MOST (UINT64_C(1) << 30) /* a guest's memory ends at 4 GiB */
+#define LONG_ARGUMENTS 4096                /* bytes; allocated for themselves */
+#define RESULT_MOST    (UINT64_C(1) << 30) /* a guest's memory ends at 4 GiB */
 
 int tool_host_new(struct toolset *set, struct kernel *kernel, struct capful_sandbox *sandbox,
                   struct tool_host **ret)
@@ -40,6 +44,7 @@ static void forget_history(struct tool_host *host)
     for (size_t i = 0; i < host->n_history; i++)
         let_go(host, host->history[i]);
     host->n_history = 0;
+    host->kept = 0;
 }
 
 void tool_host_free(struct tool_host *host)
@@ -96,8 +101,7 @@ int tool_process_inherit(struct process *parent, struct process *child)
 
 static void drop_answers(struct tool_host *host, struct list *list)
 {
-    LIST_FOREACH(at, list)
-    {
+    LIST_FOREACH (at, list) {
         struct capful_call *call = LIST_ENTRY(at, struct capful_call, mine);
         list_remove(&call->mine);
         call->process = NULL;
@@ -111,8 +115,7 @@ void tool_process_exited(struct process *process)
     if (!tools)
         return;
     /* What is under way still finishes; nobody waits for it any more. */
-    LIST_FOREACH(at, &tools->pending)
-    {
+    LIST_FOREACH (at, &tools->pending) {
         struct capful_call *call = LIST_ENTRY(at, struct capful_call, mine);
         list_remove(&call->mine);
         call->process = NULL;
@@ -138,7 +141,8 @@ static char *put_number(char *at, uint32_t number)
     return at;
 }
 
-/* "<random>-<run>-<number>": never the same twice, in any sandbox, so that it can serve as idempotency key. */
+/* "<random>-<run>-<number>": never the same twice, in any sandbox, so that it can serve as
+ * idempotency key. */
 static bool make_id(struct tool_host *host, uint32_t number, char ret[48])
 {
     if (!host->id_prefix[0]) {
@@ -175,52 +179,69 @@ static bool remember(struct tool_host *host, struct capful_call *call)
     return true;
 }
 
-int tool_call_start(struct tool_host *host, struct process *process, struct str name, struct str arguments,
-                    uint32_t *ret_id)
+/* One block with the texts behind the structure, but for arguments that are long. NULL: memory. */
+static struct capful_call *new_call(struct str name, struct str arguments)
+{
+    bool apart = arguments.len > LONG_ARGUMENTS;
+    struct capful_call *call = mem_alloc(sizeof *call + name.len + 2 + (apart ? 0 : arguments.len));
+    if (!call)
+        return NULL;
+    memset(call, 0, sizeof *call);
+    call->name = call->tool_name = (char *)(call + 1);
+    memcpy(call->name, name.ptr, name.len);
+    call->name[name.len] = 0;
+    call->arguments = call->name + name.len + 1;
+    if (apart) {
+        call->own_arguments = call->arguments = mem_dup(arguments.ptr, arguments.len);
+        if (!call->arguments) {
+            mem_free(call);
+            return NULL;
+        }
+    } else {
+        memcpy(call->arguments, arguments.ptr, arguments.len);
+        call->arguments[arguments.len] = 0;
+    }
+    call->argument_len = arguments.len;
+    atomic_init(&call->refs, 1);
+    atomic_init(&call->turn, CALL_OPEN);
+    atomic_init(&call->phase, CALL_IN_CALLBACK);
+    list_init(&call->mail);
+    call->record.id = call->id;
+    call->record.tool = call->tool_name;
+    call->record.arguments = call->arguments;
+    call->record.outcome = CAPFUL_CALL_UNKNOWN;
+    return call;
+}
+
+int tool_call_start(struct tool_host *host, struct process *process, struct str name,
+                    struct str arguments, uint32_t *ret_id)
 {
     const struct capful_limits *limits = &host->kernel->limits;
     struct tool_process *tools = process->tools;
     if (name.len > TOOL_NAME_MAX || !utf8_valid(name.ptr, name.len))
         return ERRNO_INVAL;
     if (host->n_history >= limits->calls || host->last_number == UINT32_MAX) {
-        kernel_stop_limit(host->kernel, "calls", "more than %llu tool calls", (unsigned long long)limits->calls);
+        kernel_stop_limit(host->kernel, "calls", "more than %llu tool calls",
+                          (unsigned long long)limits->calls);
         return ERRNO_AGAIN;
     }
     bool too_large = arguments.len > limits->argument;
     struct str kept = too_large ? STR("null") : arguments;
-    size_t size = sizeof(struct capful_call) + name.len + kept.len + 2;
+    uint64_t size = sizeof(struct capful_call) + name.len + kept.len;
     if (!kernel_charge(host->kernel, size))
         return ERRNO_AGAIN;
-    struct capful_call *call = mem_alloc(size);
+    struct capful_call *call = new_call(name, kept);
     if (!call || !make_id(host, host->last_number + 1, call->id) || !remember(host, call)) {
-        mem_free(call);
+        call_unref(call);
         kernel_discharge(host->kernel, size);
         return ERRNO_NOMEM;
     }
-    char id[sizeof call->id];
-    memcpy(id, call->id, sizeof id);
-    memset(call, 0, sizeof *call);
-    memcpy(call->id, id, sizeof id);
-    atomic_init(&call->refs, 1);
-    atomic_init(&call->turn, CALL_OPEN);
-    atomic_init(&call->phase, CALL_IN_CALLBACK);
-    list_init(&call->mail);
     call->result_limit = limits->result < RESULT_MOST ? limits->result : RESULT_MOST;
     call->process = tools;
     call->number = ++host->last_number;
     call->too_large = too_large;
     call->charged = size;
-    call->name = call->tool_name = (char *)(call + 1);
-    memcpy(call->name, name.ptr, name.len);
-    call->name[name.len] = 0;
-    call->arguments = call->name + name.len + 1;
-    memcpy(call->arguments, kept.ptr, kept.len);
-    call->arguments[kept.len] = 0;
-    call->argument_len = kept.len;
-    call->record.id = call->id;
-    call->record.tool = call->tool_name;
-    call->record.arguments = call->arguments;
-    call->record.outcome = CAPFUL_CALL_UNKNOWN;
+    host->kept += call->own_arguments ? kept.len : 0;
     list_append(&tools->pending, &call->mine);
     list_append(&host->queued, &call->link);
     call->place = PLACE_QUEUED;
@@ -229,6 +250,23 @@ int tool_call_start(struct tool_host *host, struct process *process, struct str 
     *ret_id = call->number;
     kernel_ask(host->kernel);
     return 0;
+}
+
+/* Records keep the arguments of every call, so that a run that ends badly can say what was done. Of
+ * a run that hands very much to its tools only so much is kept, and the record says what is
+ * missing. */
+void call_shorten(struct tool_host *host, struct capful_call *call)
+{
+    if (!call->own_arguments || host->kept <= host->kernel->limits.memory / 4)
+        return;
+    snprintf(call->omitted, sizeof call->omitted, "{\"omitted\":\"%zu bytes\"}",
+             call->argument_len);
+    host->kept -= call->argument_len;
+    call->charged -= call->argument_len;
+    kernel_discharge(host->kernel, call->argument_len);
+    mem_free(TAKE(call->own_arguments));
+    call->record.arguments = call->arguments = call->omitted;
+    call->argument_len = strlen(call->omitted);
 }
 
 bool tool_call_next(struct tool_host *host, struct process *process, struct capful_done *ret)
@@ -242,7 +280,8 @@ bool tool_call_next(struct tool_host *host, struct process *process, struct capf
     struct capful_call *call = LIST_ENTRY(tools->done.next, struct capful_call, mine);
     list_remove(&call->mine);
     list_append(&tools->told, &call->mine);
-    *ret = (struct capful_done){.id = call->number, .status = call->result.status, .len = (uint32_t)call->result.len};
+    *ret = (struct capful_done){
+        .id = call->number, .status = call->result.status, .len = (uint32_t)call->result.len};
     return true;
 }
 
@@ -270,7 +309,8 @@ static struct capful_call *find_told(const struct process *process, uint32_t id)
     return NULL;
 }
 
-int tool_call_take(struct tool_host *host, struct process *process, uint32_t id, struct str *ret_text)
+int tool_call_take(struct tool_host *host, struct process *process, uint32_t id,
+                   struct str *ret_text)
 {
     (void)host;
     struct capful_call *call = find_told(process, id);
@@ -354,6 +394,7 @@ void tool_records_take(struct tool_host *host, struct tool_records *ret)
     *ret = (struct tool_records){host->history, host->n_history};
     host->history = NULL;
     host->n_history = host->history_alloc = 0;
+    host->kept = 0;
 }
 
 const struct capful_record *tool_records_at(const struct tool_records *records, size_t index)
@@ -399,7 +440,8 @@ const char *tool_host_check(const struct tool_host *host)
         const struct capful_call *call = host->history[i];
         if (call->place == PLACE_SETTLED)
             settled++;
-        else if (call->record.outcome != CAPFUL_CALL_UNKNOWN && call->record.outcome != CAPFUL_CALL_STARTED)
+        else if (call->record.outcome != CAPFUL_CALL_UNKNOWN &&
+                 call->record.outcome != CAPFUL_CALL_STARTED)
             return "a call that is not settled has an outcome";
         if (call->place == PLACE_SETTLED && !call->process && call->text_charged)
             return "an answer that nobody can fetch is kept";

@@ -42,7 +42,8 @@ static bool in_ranges(const uint32_t (*ranges)[2], size_t count, uint32_t code)
 static bool may_begin(uint32_t code)
 {
     if (code < 0x80)
-        return (code >= 'a' && code <= 'z') || (code >= 'A' && code <= 'Z') || code == '_' || code == '$';
+        return (code >= 'a' && code <= 'z') || (code >= 'A' && code <= 'Z') || code == '_' ||
+               code == '$';
     return in_ranges(identifier_start, COUNT(identifier_start), code);
 }
 

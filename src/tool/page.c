@@ -8,14 +8,16 @@
 struct str tool_page_name(const struct tool *tool)
 {
     struct str name = str_of(tool->name);
-    bool a_file = !memchr(name.ptr, '/', name.len) && !str_equal(name, STR(".")) && !str_equal(name, STR(".."));
+    bool a_file = !memchr(name.ptr, '/', name.len) && !str_equal(name, STR(".")) &&
+                  !str_equal(name, STR(".."));
     return a_file && name.len < 256 ? name : str_of(tool->alias);
 }
 
 /* "string", "string or null", "one of "a", "b"", "any". */
 static void put_type(struct buf *out, yyjson_val *schema)
 {
-    yyjson_val *type = json_get(schema, STR("type")), *choices = json_get(schema, STR("enum")), *item;
+    yyjson_val *type = json_get(schema, STR("type")), *choices = json_get(schema, STR("enum")),
+               *item;
     size_t i, n;
     if (yyjson_is_arr(choices)) {
         buf_add_text(out, "one of ");
@@ -24,7 +26,10 @@ static void put_type(struct buf *out, yyjson_val *schema)
             size_t len;
             char *text = json_write(item, &len);
             buf_add_text(out, i ? ", " : "");
-            buf_add_str(out, text ? (struct str){text, len} : STR("?"));
+            if (text)
+                buf_add(out, text, len);
+            else
+                out->failed = true;
             mem_free(text);
         }
     } else if (yyjson_is_str(type)) {

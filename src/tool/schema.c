@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "base/schema.h"
 
-/* ------------------------------------------------------------------ what needs no compiler to be right */
+/* ------------------------------------------------------------------ what needs no compiler to be
+ * right */
 
 static bool is_schema(yyjson_val *schema);
 
@@ -52,7 +53,8 @@ static bool is_choice(yyjson_val *value)
 
 static bool is_type_name(yyjson_val *value)
 {
-    static const char *const names[] = {"object", "string", "number", "integer", "boolean", "array", "null"};
+    static const char *const names[] = {"object",  "string", "number", "integer",
+                                        "boolean", "array",  "null"};
     for (size_t i = 0; yyjson_is_str(value) && i < sizeof names / sizeof *names; i++)
         if (str_equal(json_str(value), str_of(names[i])))
             return true;
@@ -158,11 +160,13 @@ static bool keyword_is_right(yyjson_val *key, yyjson_val *value)
     return false;
 }
 
-/* Values under const, default, enum and examples are read by the compiler too: a number in them that is out of its
- * range would be found only then. So no long number may stand anywhere. */
+/* Values under const, default, enum and examples are read by the compiler too: a number in them
+ * that is out of its range would be found only then. So no long number may stand anywhere. */
 static bool numbers_are_short(yyjson_val *root)
 {
-    size_t count = yyjson_is_ctn(root) ? (size_t)((yyjson_val *)(void *)((char *)root + root->uni.ofs) - root) : 1;
+    size_t count = yyjson_is_ctn(root)
+                       ? (size_t)((yyjson_val *)(void *)((char *)root + root->uni.ofs) - root)
+                       : 1;
     for (yyjson_val *value = root; count > 0; value++, count--)
         if (yyjson_is_raw(value) && !is_number(value))
             return false;
@@ -191,7 +195,8 @@ bool tool_schema_is_plain(yyjson_val *root)
 
 /* ------------------------------------------------------------------ life */
 
-bool tool_schema_new(char *text, size_t len, yyjson_val *root, struct tool_schema **ret, char *why, size_t why_size)
+bool tool_schema_new(char *text, size_t len, yyjson_val *root, struct tool_schema **ret, char *why,
+                     size_t why_size)
 {
     struct tool_schema *schema = mem_zalloc(sizeof *schema);
     void *compiled = NULL;
@@ -237,7 +242,8 @@ static void *compiled_schema(struct tool_schema *schema, char *why, size_t why_s
     return compiled;
 }
 
-bool tool_schema_accepts(struct tool_schema *schema, struct str arguments, char *why, size_t why_size)
+bool tool_schema_accepts(struct tool_schema *schema, struct str arguments, char *why,
+                         size_t why_size)
 {
     void *compiled = compiled_schema(schema, why, why_size);
     return compiled && rt_schema_check(compiled, arguments.ptr, arguments.len, why, why_size) == 0;

@@ -1,7 +1,8 @@
 /* The set of tools: registration with all its checks, then an immutable object shared by sandboxes.
  *
- * One map leads from names and aliases to tools. A name that is an identifier is its own alias, so a clash of any
- * two names or aliases shows when the second is added. Equal schemas are compiled once.
+ * One map leads from names and aliases to tools. A name that is an identifier is its own alias, so
+ * a clash of any two names or aliases shows when the second is added. Equal schemas are compiled
+ * once.
  */
 #include <stdatomic.h>
 
@@ -21,9 +22,9 @@ struct toolset {
     bool sealed;
     struct tool **tools; /* [0, n) can be seen, [n, n_all) are hidden */
     size_t n, n_all, alloc;
-    struct map names;    /* names and aliases of what can be seen */
-    struct map schemas;  /* compact text to struct tool_schema */
-    struct buf listing;  /* what tool_list answers; made by toolset_seal */
+    struct map names;   /* names and aliases of what can be seen */
+    struct map schemas; /* compact text to struct tool_schema */
+    struct buf listing; /* what tool_list answers; made by toolset_seal */
 };
 
 int toolset_new(struct toolset **ret, struct capful_error *err)
@@ -64,7 +65,7 @@ void toolset_unref(struct toolset *set)
             set->tools[i]->release(set->tools[i]->context);
         tool_free(set->tools[i]);
     }
-    MAP_FOREACH(slot, &set->schemas)
+    MAP_FOREACH (slot, &set->schemas)
         tool_schema_free(slot->value);
     map_release(&set->schemas);
     map_release(&set->names);
@@ -87,15 +88,16 @@ static const char *schema_root_problem(yyjson_val *root)
 }
 
 /* Takes `text` on success. */
-static int new_schema(struct toolset *set, char *text, size_t len, yyjson_val *root, struct tool_schema **ret,
-                      struct capful_error *err)
+static int new_schema(struct toolset *set, char *text, size_t len, yyjson_val *root,
+                      struct tool_schema **ret, struct capful_error *err)
 {
     char why[300];
     struct tool_schema *schema;
     if (!map_reserve(&set->schemas, 1))
         return err_nomem(err);
     if (!tool_schema_new(text, len, root, &schema, why, sizeof why))
-        return why[0] ? err_set(err, CAPFUL_ETOOL, "the schema is not valid: %s", why) : err_nomem(err);
+        return why[0] ? err_set(err, CAPFUL_ETOOL, "the schema is not valid: %s", why)
+                      : err_nomem(err);
     if (!map_put(&set->schemas, (struct str){text, len}, schema)) {
         schema->text = NULL;
         tool_schema_free(schema);
@@ -105,7 +107,8 @@ static int new_schema(struct toolset *set, char *text, size_t len, yyjson_val *r
     return 0;
 }
 
-static int share_schema(struct toolset *set, yyjson_val *root, struct tool_schema **ret, struct capful_error *err)
+static int share_schema(struct toolset *set, yyjson_val *root, struct tool_schema **ret,
+                        struct capful_error *err)
 {
     size_t len;
     const char *wrong = schema_root_problem(root);
@@ -125,7 +128,8 @@ static int share_schema(struct toolset *set, yyjson_val *root, struct tool_schem
     return failed;
 }
 
-static int find_schema(struct toolset *set, struct str text, struct tool_schema **ret, struct capful_error *err)
+static int find_schema(struct toolset *set, struct str text, struct tool_schema **ret,
+                       struct capful_error *err)
 {
     if (text.len > SCHEMA_MAX)
         return err_set(err, CAPFUL_ETOOL, "the schema is larger than 1 MiB");
@@ -136,8 +140,9 @@ static int find_schema(struct toolset *set, struct str text, struct tool_schema 
         if (problem.nomem)
             return err_nomem(err);
         json_place(text, problem.offset, &line, &column);
-        return err_set_at(err, CAPFUL_ETOOL, line, column, "the schema is not valid JSON, line %d, column %d: %s",
-                          line, column, problem.text);
+        return err_set_at(err, CAPFUL_ETOOL, line, column,
+                          "the schema is not valid JSON, line %d, column %d: %s", line, column,
+                          problem.text);
     }
     int failed = share_schema(set, json.root, ret, err);
     json_release(&json);
@@ -146,7 +151,8 @@ static int find_schema(struct toolset *set, struct str text, struct tool_schema 
 
 /* ------------------------------------------------------------------ registration */
 
-static int check_free(const struct toolset *set, struct str name, struct str alias, struct capful_error *err)
+static int check_free(const struct toolset *set, struct str name, struct str alias,
+                      struct capful_error *err)
 {
     const struct tool *other = map_get(&set->names, name);
     if (!other)
@@ -155,11 +161,13 @@ static int check_free(const struct toolset *set, struct str name, struct str ali
         return 0;
     if (str_equal(str_of(other->name), name))
         return err_set(err, CAPFUL_ETOOL, "there is a tool of that name already");
-    return err_set(err, CAPFUL_ETOOL, "as an identifier the name is \"%.*s\", and so is that of the tool \"%s\"",
+    return err_set(err, CAPFUL_ETOOL,
+                   "as an identifier the name is \"%.*s\", and so is that of the tool \"%s\"",
                    (int)alias.len, alias.ptr, other->name);
 }
 
-static int fill(struct toolset *set, struct tool *tool, const struct capful_tool *from, struct capful_error *err)
+static int fill(struct toolset *set, struct tool *tool, const struct capful_tool *from,
+                struct capful_error *err)
 {
     struct buf alias = BUF_INIT(4 * TOOL_NAME_MAX);
     tool_alias(str_of(from->name), &alias);
@@ -206,8 +214,8 @@ static bool put_names(struct map *names, struct tool *tool)
     return map_put(names, str_of(tool->name), tool) && map_put(names, str_of(tool->alias), tool);
 }
 
-int toolset_add_command(struct toolset *set, const struct capful_tool *from, struct command_spec *command,
-                        struct capful_error *err)
+int toolset_add_command(struct toolset *set, const struct capful_tool *from,
+                        struct command_spec *command, struct capful_error *err)
 {
     const char *wrong = from->name ? tool_name_problem(str_of(from->name)) : "the name is missing";
     if (wrong)
@@ -220,7 +228,8 @@ int toolset_add_command(struct toolset *set, const struct capful_tool *from, str
     if (!tool)
         return err_nomem(err);
     int failed = fill(set, tool, from, err);
-    if (!failed && (!make_room(set) || !map_reserve(&set->names, 2) || !put_names(&set->names, tool)))
+    if (!failed &&
+        (!make_room(set) || !map_reserve(&set->names, 2) || !put_names(&set->names, tool)))
         failed = err_nomem(err);
     if (failed) {
         tool_free(tool);
@@ -254,14 +263,15 @@ void toolset_truncate(struct toolset *set, size_t count)
 
 /* ------------------------------------------------------------------ grants */
 
-int toolset_grant(struct toolset *set, struct str name, uint64_t max_calls, struct capful_error *err)
+int toolset_grant(struct toolset *set, struct str name, uint64_t max_calls,
+                  struct capful_error *err)
 {
     struct tool *tool = map_get(&set->names, name);
     if (!tool || !str_equal(str_of(tool->name), name)) {
         const struct tool *near = tool ? tool : toolset_nearest(set, name);
         if (near)
-            return err_set(err, CAPFUL_ETOOL, "there is no tool \"%.*s\"; did you mean \"%s\"?", (int)name.len,
-                           name.ptr, near->name);
+            return err_set(err, CAPFUL_ETOOL, "there is no tool \"%.*s\"; did you mean \"%s\"?",
+                           (int)name.len, name.ptr, near->name);
         return err_set(err, CAPFUL_ETOOL, "there is no tool \"%.*s\"", (int)name.len, name.ptr);
     }
     if (!tool->grant.given || max_calls < tool->grant.max_calls)

@@ -12,8 +12,9 @@
  *   tool_call_next  <───────────────────────────── settled (the process is woken)
  *   tool_call_take, tool_call_forget
  *
- * A toolset is immutable once sealed and shared by any number of sandboxes and threads. A tool_host belongs to one
- * sandbox and is used by the thread that drives it; only the answers come from elsewhere.
+ * A toolset is immutable once sealed and shared by any number of sandboxes and threads. A tool_host
+ * belongs to one sandbox and is used by the thread that drives it; only the answers come from
+ * elsewhere.
  */
 #ifndef CAPFUL_TOOL_TOOL_H
 #define CAPFUL_TOOL_TOOL_H
@@ -29,9 +30,9 @@
 #include "capful/capful.h"
 #include "kernel/kernel.h"
 
-#define TOOL_DEPTH     100 /* levels of JSON in arguments and results */
-#define TOOL_NAME_MAX  256 /* bytes */
-#define TOOL_COMMANDS  16  /* external programs that one sandbox runs at a time; further calls wait their turn */
+#define TOOL_DEPTH    100 /* levels of JSON in arguments and results */
+#define TOOL_NAME_MAX 256 /* bytes */
+#define TOOL_COMMANDS 16  /* programs that a sandbox runs at a time; further calls wait */
 
 struct command_spec;
 struct tool_schema;
@@ -51,19 +52,19 @@ struct tool_grant {
 };
 
 struct tool {
-    uint32_t index;          /* in the set: counters of a sandbox are kept under it */
+    uint32_t index; /* in the set: counters of a sandbox are kept under it */
     char *name;
-    char *alias;             /* the name as an identifier; equal to the name where that is one already */
-    char *description;       /* "" if none */
-    char *schema_text;       /* compact JSON; NULL: any object */
+    char *alias;       /* the name as an identifier; equal to the name where that is one already */
+    char *description; /* "" if none */
+    char *schema_text; /* compact JSON; NULL: any object */
     struct tool_schema *schema; /* owned by the set, which shares equal ones; NULL likewise */
     enum tool_kind kind;
     capful_tool_fn call;
     void *context;
     void (*release)(void *context);
     struct command_spec *command;
-    uint64_t time_limit;     /* ns; 0: the limit tool_time */
-    uint64_t max_calls;      /* the tool's own; CAPFUL_UNLIMITED */
+    uint64_t time_limit; /* ns; 0: the limit tool_time */
+    uint64_t max_calls;  /* the tool's own; CAPFUL_UNLIMITED */
     struct tool_grant grant;
 };
 
@@ -73,22 +74,23 @@ int toolset_new(struct toolset **ret, struct capful_error *err);
 struct toolset *toolset_ref(struct toolset *set); /* any thread */
 void toolset_unref(struct toolset *set);          /* any thread; calls each tool's release */
 
-/* Copies what *tool points to. Not granted yet. After a failure nothing was added, and `release` is not called.
- *   CAPFUL_ETOOL   the name is empty, too long, not UTF-8 or holds a control character; it is taken, or another
- *                  tool has the same identifier; the schema does not compile
- *   CAPFUL_ESTATE  the set is sealed
- *   CAPFUL_ENOMEM */
+/* Copies what *tool points to. Not granted yet. After a failure nothing was added, and `release` is
+ * not called. CAPFUL_ETOOL   the name is empty, too long, not UTF-8 or holds a control character;
+ * it is taken, or another tool has the same identifier; the schema does not compile CAPFUL_ESTATE
+ * the set is sealed CAPFUL_ENOMEM */
 int toolset_add(struct toolset *set, const struct capful_tool *tool, struct capful_error *err);
 /* The same for an external program; takes `command` on success only. tool->call must be NULL. */
-int toolset_add_command(struct toolset *set, const struct capful_tool *tool, struct command_spec *command,
-                        struct capful_error *err);
+int toolset_add_command(struct toolset *set, const struct capful_tool *tool,
+                        struct command_spec *command, struct capful_error *err);
 /* Takes back what was added after there were `count` tools; their `release` is not called. */
 void toolset_truncate(struct toolset *set, size_t count);
-/* Lets guests call it. Granting twice keeps the narrower. CAPFUL_ETOOL: no such tool (the nearest is suggested). */
-int toolset_grant(struct toolset *set, struct str name, uint64_t max_calls, struct capful_error *err);
+/* Lets guests call it. Granting twice keeps the narrower. CAPFUL_ETOOL: no such tool (the nearest
+ * is suggested). */
+int toolset_grant(struct toolset *set, struct str name, uint64_t max_calls,
+                  struct capful_error *err);
 void toolset_grant_all(struct toolset *set);
-/* Takes the tools without a grant out of sight, external programs excepted: with a policy, a tool from C that it does
- * not name is not there. */
+/* Takes the tools without a grant out of sight, external programs excepted: with a policy, a tool
+ * from C that it does not name is not there. */
 int toolset_hide_ungranted(struct toolset *set, struct capful_error *err);
 int toolset_seal(struct toolset *set, struct capful_error *err); /* CAPFUL_ENOMEM */
 
@@ -99,13 +101,15 @@ const struct tool *toolset_find(const struct toolset *set, struct str name);
 /* The name most like `name`, or NULL if none is near. */
 const struct tool *toolset_nearest(const struct toolset *set, struct str name);
 
-/* The identifier form of a name: every character that cannot stand in an identifier becomes "_", and a first one
- * that cannot begin it gets "_" before it. */
+/* The identifier form of a name: every character that cannot stand in an identifier becomes "_",
+ * and a first one that cannot begin it gets "_" before it. */
 bool tool_alias(struct str name, struct buf *out);
-/* NULL, or what is wrong with it, in words: empty, longer than TOOL_NAME_MAX, not UTF-8, control characters. */
+/* NULL, or what is wrong with it, in words: empty, longer than TOOL_NAME_MAX, not UTF-8, control
+ * characters. */
 const char *tool_name_problem(struct str name);
 
-/* Text of the page /tools/<name>: name, description, arguments; with a host also what is left of its budget. */
+/* Text of the page /tools/<name>: name, description, arguments; with a host also what is left of
+ * its budget. */
 struct tool_host;
 int tool_page(const struct tool *tool, const struct tool_host *host, struct buf *out); /* errno */
 /* The name of its page: the tool's name, or the alias where the name cannot be a file's. */
@@ -115,8 +119,8 @@ int tool_page_make(void *context, struct str name, struct buf *out);
 
 /* ------------------------------------------------------------------ one sandbox's calls */
 
-/* `set` may be NULL: no tools. The kernel is charged for what is held, and its limits hold. `sandbox` is what
- * capful_call_sandbox answers. Takes a reference on the set. CAPFUL_ENOMEM. */
+/* `set` may be NULL: no tools. The kernel is charged for what is held, and its limits hold.
+ * `sandbox` is what capful_call_sandbox answers. Takes a reference on the set. CAPFUL_ENOMEM. */
 int tool_host_new(struct toolset *set, struct kernel *kernel, struct capful_sandbox *sandbox,
                   struct tool_host **ret);
 /* No run is under way. Answers that come later are dropped. NULL is fine. */
@@ -137,19 +141,22 @@ static inline struct tool_host *tool_host_of(const struct process *process)
 
 /* ---- from src/syscall, on a guest's stack; errnos */
 
-/* Queues a call. INVAL: name too long or not UTF-8. 2BIG is not answered: arguments over the limit are copied in
- * part only and the call fails with a ToolError. NOMEM. AGAIN: a limit ended the run. */
-int tool_call_start(struct tool_host *host, struct process *process, struct str name, struct str arguments,
-                    uint32_t *ret_id);
-/* The next settled call of the process that was not told yet. False: none (ret->status = CAPFUL_CALL_NONE then
- * if nothing is under way either; the caller waits on tool_call_queue otherwise). */
+/* Queues a call. INVAL: name too long or not UTF-8. 2BIG is not answered: arguments over the limit
+ * are copied in part only and the call fails with a ToolError. NOMEM. AGAIN: a limit ended the run.
+ */
+int tool_call_start(struct tool_host *host, struct process *process, struct str name,
+                    struct str arguments, uint32_t *ret_id);
+/* The next settled call of the process that was not told yet. False: none (ret->status =
+ * CAPFUL_CALL_NONE then if nothing is under way either; the caller waits on tool_call_queue
+ * otherwise). */
 bool tool_call_next(struct tool_host *host, struct process *process, struct capful_done *ret);
 /* Calls of the process that are not settled yet. */
 bool tool_call_pending(const struct process *process);
 /* Woken when a call of the process is settled. */
 struct wait_queue *tool_call_queue(struct process *process);
 /* The answer of a call that tool_call_next told, valid until it is forgotten. NOENT. */
-int tool_call_take(struct tool_host *host, struct process *process, uint32_t id, struct str *ret_text);
+int tool_call_take(struct tool_host *host, struct process *process, uint32_t id,
+                   struct str *ret_text);
 void tool_call_forget(struct tool_host *host, struct process *process, uint32_t id);
 /* True if the process sees a tool of that name or alias (it may still not be granted). */
 bool tool_has(const struct tool_host *host, const struct process *process, struct str name);
@@ -160,8 +167,9 @@ int tool_list(const struct tool_host *host, const struct process *process, struc
 
 typedef void (*tool_observer)(void *context, const struct capful_record *record);
 
-/* Before and after a run. tool_end abandons what is still under way (outcome UNKNOWN; external programs are killed;
- * queued calls that were never made are REFUSED). The records stay readable until the next tool_begin. */
+/* Before and after a run. tool_end abandons what is still under way (outcome UNKNOWN; external
+ * programs are killed; queued calls that were never made are REFUSED). The records stay readable
+ * until the next tool_begin. */
 void tool_begin(struct tool_host *host, tool_observer on_call /* may be NULL */, void *context);
 void tool_end(struct tool_host *host);
 void tool_abandon(struct tool_host *host); /* what tool_end does first */
@@ -176,10 +184,11 @@ bool tool_collect(struct tool_host *host);
 /* Calls that are neither settled nor waiting to be dispatched, those for the host included. */
 bool tool_in_flight(const struct tool_host *host);
 bool tool_queued(const struct tool_host *host);
-/* Becomes readable when an answer arrives from another thread; tool_collect empties it. Made on first use; -1 if
- * that fails. */
+/* Becomes readable when an answer arrives from another thread; tool_collect empties it. Made on
+ * first use; -1 if that fails. */
 int tool_event_fd(struct tool_host *host);
-/* Fills in what to poll for external programs; answers how many there are, which may be more than `room`. */
+/* Fills in what to poll for external programs; answers how many there are, which may be more than
+ * `room`. */
 size_t tool_pollfds(struct tool_host *host, struct pollfd *fds, size_t room);
 /* Hands over the results of poll on that very array. True if a call was settled or started. */
 bool tool_poll_events(struct tool_host *host, const struct pollfd *fds, size_t count);

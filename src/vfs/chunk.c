@@ -9,16 +9,16 @@
 #include "base/list.h"
 #include "base/mem.h"
 
-#define ARENA_SIZE   (2u << 20)
-#define RECORD_SIZE  65536u /* a page, whatever its size is here */
-#define MAP_SIZE     (2u * ARENA_SIZE + RECORD_SIZE)
-#define KEPT_ARENAS  16 /* that are empty: 32 MiB */
-#define ALL_FREE     UINT32_MAX
+#define ARENA_SIZE  (2u << 20)
+#define RECORD_SIZE 65536u /* a page, whatever its size is here */
+#define MAP_SIZE    (2u * ARENA_SIZE + RECORD_SIZE)
+#define KEPT_ARENAS 16 /* that are empty: 32 MiB */
+#define ALL_FREE    UINT32_MAX
 
 struct arena {
-    struct list link;  /* among those with a free chunk */
+    struct list link; /* among those with a free chunk */
     uint8_t *base;
-    uint32_t free;     /* a bit for each chunk */
+    uint32_t free; /* a bit for each chunk */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -48,8 +48,10 @@ static struct arena *new_arena(void)
     uint8_t *map = mmap(NULL, MAP_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED)
         return NULL;
-    uint8_t *base = (uint8_t *)(((uintptr_t)map + RECORD_SIZE + ARENA_SIZE - 1) & ~(uintptr_t)(ARENA_SIZE - 1));
-    size_t before = (size_t)(base - RECORD_SIZE - map), after = MAP_SIZE - RECORD_SIZE - ARENA_SIZE - before;
+    uint8_t *base =
+        (uint8_t *)(((uintptr_t)map + RECORD_SIZE + ARENA_SIZE - 1) & ~(uintptr_t)(ARENA_SIZE - 1));
+    size_t before = (size_t)(base - RECORD_SIZE - map),
+           after = MAP_SIZE - RECORD_SIZE - ARENA_SIZE - before;
     if (before > 0)
         munmap(map, before);
     if (after > 0)
@@ -72,7 +74,8 @@ static uint8_t *take_chunk(struct arena **ret_arena)
     uint8_t *data = NULL;
     pthread_once(&once, set_up);
     pthread_mutex_lock(&lock);
-    struct arena *arena = list_empty(&partial) ? new_arena() : LIST_ENTRY(partial.next, struct arena, link);
+    struct arena *arena =
+        list_empty(&partial) ? new_arena() : LIST_ENTRY(partial.next, struct arena, link);
     if (arena) {
         if (arena->free == ALL_FREE)
             empty_count--;
@@ -91,7 +94,8 @@ static void give_chunk(struct arena *arena, uint8_t *data)
 {
     struct arena *unmapped = NULL;
     pthread_mutex_lock(&lock);
-    if (arena->free == 0) { /* in front: used again before others, so that the others may become empty */
+    if (arena->free ==
+        0) { /* in front: used again before others, so that the others may become empty */
         arena->link.next = partial.next;
         arena->link.prev = &partial;
         partial.next->prev = &arena->link;

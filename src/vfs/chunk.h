@@ -1,8 +1,9 @@
 /* Pieces of file contents: counted blocks of up to 64 KiB, shared between a tree and its snapshots.
  *
- * Full chunks come from arenas of 2 MiB that the whole process shares: page faults would otherwise cost more than the
- * copying. From the second arena on they ask for huge pages; the first does not, so that a run which writes one report
- * does not pay for clearing 2 MiB. A few freed arenas are kept. Smaller chunks come from the heap.
+ * Full chunks come from arenas of 2 MiB that the whole process shares: page faults would otherwise
+ * cost more than the copying. From the second arena on they ask for huge pages; the first does not,
+ * so that a run which writes one report does not pay for clearing 2 MiB. A few freed arenas are
+ * kept. Smaller chunks come from the heap.
  */
 #ifndef CAPFUL_VFS_CHUNK_H
 #define CAPFUL_VFS_CHUNK_H

@@ -1,7 +1,8 @@
 /* Contents of files in the memory tree.
  *
- * A chunk may be shorter than what the file has in its place: the rest reads as zeros, like a chunk that is not there.
- * Bytes of a chunk beyond the end of the file are zero, so that a file can grow without looking.
+ * A chunk may be shorter than what the file has in its place: the rest reads as zeros, like a chunk
+ * that is not there. Bytes of a chunk beyond the end of the file are zero, so that a file can grow
+ * without looking.
  */
 #include <stddef.h>
 
@@ -10,13 +11,16 @@
 #include "vfs/tree.h"
 
 #define LOOK_EVERY (1u << 20) /* bytes between looks whether the run must stop */
+#define LATER_MIN  4096u /* size of a chunk that is not the first: a sparse file pays for its map  \
+                          */
 
 static size_t min_size(size_t a, uint64_t b)
 {
     return a < b ? a : (size_t)b;
 }
 
-int tree_read(const struct tree *tree, uint64_t ino, void *buffer, size_t size, uint64_t offset, size_t *ret_len)
+int tree_read(const struct tree *tree, uint64_t ino, void *buffer, size_t size, uint64_t offset,
+              size_t *ret_len)
 {
     const struct inode *inode = tree_get(tree, ino);
     if (!inode)
@@ -47,10 +51,10 @@ int tree_read(const struct tree *tree, uint64_t ino, void *buffer, size_t size, 
     return 0;
 }
 
-/* A chunk of our own with room up to `end`; bytes from `first` to `end` are about to be written, the rest is as it was
- * or zero. NULL with *ret_errno. */
-static struct chunk *edit_chunk(struct tree *tree, struct inode *inode, uint64_t index, uint32_t first, uint32_t end,
-                                int *ret_errno)
+/* A chunk of our own with room up to `end`; bytes from `first` to `end` are about to be written,
+ * the rest is as it was or zero. NULL with *ret_errno. */
+static struct chunk *edit_chunk(struct tree *tree, struct inode *inode, uint64_t index,
+                                uint32_t first, uint32_t end, int *ret_errno)
 {
     struct chunk *old = radix_get(&inode->map, index);
     if (old && old->size >= end && radix_own(&inode->map, index)) {
@@ -58,18 +62,23 @@ static struct chunk *edit_chunk(struct tree *tree, struct inode *inode, uint64_t
         if (!counted_shared(old))
             return old;
     }
-    uint32_t size = chunk_size_for(old && old->size > end ? old->size : end), had = old ? old->size : 0;
-    *ret_errno = size > had ? tree_charge_bytes(tree, size - had) : 0;
+    uint32_t size = chunk_size_for(old && old->size > end ? old->size : end),
+             had = old ? old->size : 0;
+    uint64_t fresh = old == NULL;
+    if (index > 0 && size < LATER_MIN)
+        size = LATER_MIN;
+    *ret_errno = size > had ? tree_charge_bytes(tree, size - had, fresh) : 0;
     if (*ret_errno != 0)
         return NULL;
     struct chunk *chunk = radix_reserve(&inode->map, index) ? chunk_new(size) : NULL;
     if (!chunk) {
         if (size > had)
-            tree_discharge_bytes(tree, size - had);
+            tree_discharge_bytes(tree, size - had, fresh);
         *ret_errno = ERRNO_NOMEM;
         return NULL;
     }
     inode->held += size - had;
+    inode->chunks += fresh;
     uint32_t kept = had < first ? had : first; /* what stands before the part to be written */
     if (kept > 0)
         memcpy(chunk->data, old->data, kept);
@@ -85,7 +94,8 @@ static struct chunk *edit_chunk(struct tree *tree, struct inode *inode, uint64_t
     return chunk;
 }
 
-int tree_write(struct tree *tree, uint64_t ino, const void *data, size_t len, uint64_t offset, size_t *ret_len)
+int tree_write(struct tree *tree, uint64_t ino, const void *data, size_t len, uint64_t offset,
+               size_t *ret_len)
 {
     if (offset > INT64_MAX || len > INT64_MAX - offset)
         return ERRNO_FBIG;
@@ -122,11 +132,13 @@ int tree_write(struct tree *tree, uint64_t ino, const void *data, size_t len, ui
 }
 
 /* Bytes of the chunks from `index` on. */
-static uint64_t held_from(const struct inode *inode, uint64_t index)
+static uint64_t held_from(const struct inode *inode, uint64_t index, uint64_t *ret_chunks)
 {
-    uint64_t held = 0;
-    for (const struct chunk *chunk; (chunk = radix_next(&inode->map, index, &index)); index++)
+    uint64_t held = 0, chunks = 0;
+    for (const struct chunk *chunk; (chunk = radix_next(&inode->map, index, &index));
+         index++, chunks++)
         held += chunk->size;
+    *ret_chunks = chunks;
     return held;
 }
 
@@ -144,10 +156,11 @@ static int shrink(struct tree *tree, struct inode *inode, uint64_t size)
             return e ? e : ERRNO_NOMEM;
         memset(chunk->data + tail, 0, chunk->size - tail);
     }
-    uint64_t gone = held_from(inode, first_gone);
+    uint64_t chunks, gone = held_from(inode, first_gone, &chunks);
     radix_cut(&inode->map, first_gone, chunk_unref);
     inode->held -= gone;
-    tree_discharge_bytes(tree, gone);
+    inode->chunks -= chunks;
+    tree_discharge_bytes(tree, gone, chunks);
     return 0;
 }
 

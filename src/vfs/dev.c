@@ -72,13 +72,15 @@ static int random_read(struct file *file, void *buffer, size_t size, size_t *ret
     return 0;
 }
 
-static int null_pread(struct file *file, void *buffer, size_t size, uint64_t offset, size_t *ret_len)
+static int null_pread(struct file *file, void *buffer, size_t size, uint64_t offset,
+                      size_t *ret_len)
 {
     (void)offset;
     return file->ops->read(file, buffer, size, ret_len);
 }
 
-static int null_pwrite(struct file *file, const void *data, size_t len, uint64_t offset, size_t *ret_len)
+static int null_pwrite(struct file *file, const void *data, size_t len, uint64_t offset,
+                       size_t *ret_len)
 {
     (void)offset;
     return file->ops->write(file, data, len, ret_len);
@@ -110,12 +112,18 @@ static void device_release(struct file *file)
     mem_free(file);
 }
 
-#define DEVICE(what, reader, writer)                                                                           \
-    {                                                                                                          \
-        .name = what, .type = FILE_CHARACTER, .seekable = true, .read = reader, .write = writer,               \
-        .pread = null_pread, .pwrite = null_pwrite, .seek = device_seek, .stat = device_stat,                  \
-        .sync = device_sync, .release = device_release                                                         \
-    }
+#define DEVICE(what, reader, writer)                                                               \
+    {.name = what,                                                                                 \
+     .type = FILE_CHARACTER,                                                                       \
+     .seekable = true,                                                                             \
+     .read = reader,                                                                               \
+     .write = writer,                                                                              \
+     .pread = null_pread,                                                                          \
+     .pwrite = null_pwrite,                                                                        \
+     .seek = device_seek,                                                                          \
+     .stat = device_stat,                                                                          \
+     .sync = device_sync,                                                                          \
+     .release = device_release}
 
 static const struct file_ops null_ops = DEVICE("null", null_read, null_write);
 static const struct file_ops zero_ops = DEVICE("zero", zero_read, null_write);
@@ -125,10 +133,8 @@ static const struct file_ops random_ops = DEVICE("random", random_read, null_wri
 static const struct {
     const char *name;
     const struct file_ops *ops; /* NULL: the terminal, of which there is none */
-} devices[] = {
-    {"null", &null_ops}, {"zero", &zero_ops}, {"full", &full_ops}, {"random", &random_ops}, {"urandom", &random_ops},
-    {"tty", NULL}
-};
+} devices[] = {{"null", &null_ops},     {"zero", &zero_ops},      {"full", &full_ops},
+               {"random", &random_ops}, {"urandom", &random_ops}, {"tty", NULL}};
 
 static int device_open(struct pnode *node, bool read, bool write, struct file **ret)
 {
@@ -145,17 +151,19 @@ static int device_open(struct pnode *node, bool read, bool write, struct file **
     return 0;
 }
 
-static const struct pseudo_kind device_kind = {.type = FILE_CHARACTER, .mode = 0666, .open = device_open};
+static const struct pseudo_kind device_kind = {
+    .type = FILE_CHARACTER, .mode = 0666, .open = device_open};
 
 static int dev_populate(struct pnode *dir)
 {
     static const char *const streams[] = {"stdin", "stdout", "stderr"};
     int e = 0;
     for (size_t i = 0; e == 0 && i < sizeof devices / sizeof devices[0]; i++)
-        e = pseudo_add(dir, str_of(devices[i].name), &device_kind, i, NULL);
+        e = pseudo_add(dir, devices[i].name, &device_kind, i);
     for (size_t i = 0; e == 0 && i < 3; i++)
-        e = pseudo_add(dir, str_of(streams[i]), &fd_link, i, NULL);
-    return e == 0 ? pseudo_add(dir, STR("fd"), &fd_directory, 0, NULL) : e;
+        e = pseudo_add(dir, streams[i], &fd_link, i);
+    return e == 0 ? pseudo_add(dir, "fd", &fd_directory, 0) : e;
 }
 
-const struct pseudo_kind dev_directory = {.type = FILE_DIRECTORY, .mode = 0755, .populate = dev_populate};
+const struct pseudo_kind dev_directory = {
+    .type = FILE_DIRECTORY, .mode = 0755, .populate = dev_populate};

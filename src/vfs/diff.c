@@ -1,7 +1,8 @@
-/* What an overlay holds beyond the host's files, by comparing its view with the host's at the same places.
+/* What an overlay holds beyond the host's files, by comparing its view with the host's at the same
+ * places.
  *
- * Directories that stand where the host has them need a look at their upper layer only. One that was moved there, or made
- * anew in the place of another, is compared name by name.
+ * Directories that stand where the host has them need a look at their upper layer only. One that
+ * was moved there, or made anew in the place of another, is compared name by name.
  */
 #include <stddef.h>
 #include <unistd.h>
@@ -11,9 +12,9 @@
 
 struct todo {
     struct todo *next;
-    uint64_t upper;  /* 0: only the host's, seen at `origin` */
-    char *origin;    /* NULL: opaque */
-    char *place;     /* beneath the mount */
+    uint64_t upper; /* 0: only the host's, seen at `origin` */
+    char *origin;   /* NULL: opaque */
+    char *place;    /* beneath the mount */
 };
 
 struct diff {
@@ -75,7 +76,8 @@ static int host_type(struct diff *diff, const char *path, enum file_type *ret)
 }
 
 /* Something of the view at `place`: of the upper layer, or (upper 0) of the host at `origin`. */
-static int compare(struct diff *diff, uint64_t upper, enum file_type type, struct str origin, const char *place)
+static int compare(struct diff *diff, uint64_t upper, enum file_type type, struct str origin,
+                   const char *place)
 {
     enum file_type host;
     int e = host_type(diff, place, &host);
@@ -203,8 +205,8 @@ static int directory(struct diff *diff, const struct todo *dir)
     return e;
 }
 
-int overlay_diff(struct vnode *root, const char *guest_path, int (*each)(void *, char, const char *), void *context,
-                 bool *ret_stopped)
+int overlay_diff(struct vnode *root, const char *guest_path,
+                 int (*each)(void *, char, const char *), void *context, bool *ret_stopped)
 {
     struct diff diff = {onode_of(root), guest_path, each, context, false, NULL};
     int e = push(&diff, diff.root->upper, STR(""), "");

@@ -1,4 +1,5 @@
-/* Operations beneath a host directory, see hostdir.h. Linux; openat2 and fchmodat2 by number, with fallbacks. */
+/* Operations beneath a host directory, see hostdir.h. Linux; openat2 and fchmodat2 by number, with
+ * fallbacks. */
 #include "vfs/hostdir.h"
 
 #include <dirent.h>
@@ -114,7 +115,8 @@ static int open_beneath(const struct hostdir *dir, const char *path, int flags, 
         if (errno != ENOSYS && errno != EPERM)
             return -1;
         bool missing = errno == ENOSYS;
-        /* EPERM: a filter that refuses the call, or a file that may not be opened so. Walking gives the true answer. */
+        /* EPERM: a filter that refuses the call, or a file that may not be opened so. Walking gives
+         * the true answer. */
         int fd = open_by_walk(dir->root, path, flags, mode);
         if (missing || fd >= 0)
             no_openat2 = true;
@@ -124,7 +126,8 @@ static int open_beneath(const struct hostdir *dir, const char *path, int flags, 
 }
 
 /* The directory in which `path` lies; *ret_name is its last component. */
-static int open_parent(const struct hostdir *dir, const char *path, int *ret_fd, const char **ret_name)
+static int open_parent(const struct hostdir *dir, const char *path, int *ret_fd,
+                       const char **ret_name)
 {
     char parent[HOST_PATH_MAX + 1];
     const char *slash = strrchr(path, '/');
@@ -157,20 +160,13 @@ static uint64_t ns_of(struct timespec at)
 static enum file_type type_of(mode_t mode)
 {
     switch (mode & S_IFMT) {
-    case S_IFREG:
-        return FILE_REGULAR;
-    case S_IFDIR:
-        return FILE_DIRECTORY;
-    case S_IFLNK:
-        return FILE_SYMLINK;
-    case S_IFCHR:
-        return FILE_CHARACTER;
-    case S_IFBLK:
-        return FILE_BLOCK;
-    case S_IFSOCK:
-        return FILE_SOCKET_STREAM;
-    default:
-        return FILE_UNKNOWN;
+    case S_IFREG: return FILE_REGULAR;
+    case S_IFDIR: return FILE_DIRECTORY;
+    case S_IFLNK: return FILE_SYMLINK;
+    case S_IFCHR: return FILE_CHARACTER;
+    case S_IFBLK: return FILE_BLOCK;
+    case S_IFSOCK: return FILE_SOCKET_STREAM;
+    default: return FILE_UNKNOWN;
     }
 }
 
@@ -202,7 +198,8 @@ int hostdir_stat(struct hostdir *dir, const char *path, struct file_stat *ret)
     return e;
 }
 
-int hostdir_open(struct hostdir *dir, const char *path, bool read, bool write, bool create, int *ret_fd)
+int hostdir_open(struct hostdir *dir, const char *path, bool read, bool write, bool create,
+                 int *ret_fd)
 {
     struct stat stat;
     int flags = OPEN_ALWAYS | (write ? (read ? O_RDWR : O_WRONLY) : O_RDONLY);
@@ -246,7 +243,8 @@ static void fill_times(struct timespec times[2], uint64_t atime, uint64_t mtime,
         times[1].tv_nsec = UTIME_OMIT;
 }
 
-int hostdir_set_times(struct hostdir *dir, const char *path, uint64_t atime, uint64_t mtime, unsigned which)
+int hostdir_set_times(struct hostdir *dir, const char *path, uint64_t atime, uint64_t mtime,
+                      unsigned which)
 {
     struct timespec times[2];
     const char *name;
@@ -321,8 +319,9 @@ static unsigned depth_of(const char *path)
     return depth;
 }
 
-/* A link that lies `depth` directories deep can lead nowhere but inside, whatever is there: it goes up at most that far,
- * and not again after it went down (what it went through may be a link itself). */
+/* A link that lies `depth` directories deep can lead nowhere but inside, whatever is there: it goes
+ * up at most that far, and not again after it went down (what it went through may be a link
+ * itself). */
 static bool stays_inside(struct str target, unsigned depth)
 {
     unsigned ups = 0;
@@ -427,7 +426,8 @@ static int check_links_below(struct hostdir *dir, int parent, const char *name, 
 }
 
 /* For rename and link of `name` from one depth to another. */
-static int check_move(struct hostdir *dir, int parent, const char *name, const char *from, const char *to)
+static int check_move(struct hostdir *dir, int parent, const char *name, const char *from,
+                      const char *to)
 {
     struct stat stat;
     unsigned depth = depth_of(to);
@@ -491,7 +491,7 @@ struct host_entry { /* as getdents64 writes it */
 
 struct hostlist {
     int fd;
-    uint64_t at;        /* cookie of the entry at `next`, if `valid` */
+    uint64_t at; /* cookie of the entry at `next`, if `valid` */
     bool valid;
     size_t next, len;
     _Alignas(8) char entries[8192];
@@ -554,19 +554,22 @@ int hostlist_next(struct hostlist *list, uint64_t cookie, struct file_dirent *re
                 return e;
             }
         }
-        const struct host_entry *entry = (const struct host_entry *)(const void *)(list->entries + list->next);
+        const struct host_entry *entry =
+            (const struct host_entry *)(const void *)(list->entries + list->next);
         list->next += entry->length;
         list->at = (uint64_t)entry->offset + 2;
         if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
             continue;
-        *ret = (struct file_dirent){list->at, entry->ino, type_of_entry(entry->type), str_of(entry->name)};
+        *ret = (struct file_dirent){list->at, entry->ino, type_of_entry(entry->type),
+                                    str_of(entry->name)};
         return 0;
     }
 }
 
 /* ---- contents */
 
-int hostdir_read(struct hostdir *dir, int fd, void *buffer, size_t size, uint64_t offset, size_t *ret_len)
+int hostdir_read(struct hostdir *dir, int fd, void *buffer, size_t size, uint64_t offset,
+                 size_t *ret_len)
 {
     size_t done = 0;
     while (done < size && offset + done <= INT64_MAX) {
@@ -586,8 +589,8 @@ int hostdir_read(struct hostdir *dir, int fd, void *buffer, size_t size, uint64_
     return 0;
 }
 
-int hostdir_write(struct hostdir *dir, int fd, const void *data, size_t len, uint64_t offset, bool append,
-                  size_t *ret_len)
+int hostdir_write(struct hostdir *dir, int fd, const void *data, size_t len, uint64_t offset,
+                  bool append, size_t *ret_len)
 {
     size_t done = 0;
     if (offset > INT64_MAX || len > INT64_MAX - offset)

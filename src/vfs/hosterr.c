@@ -6,9 +6,8 @@
 int errno_from_host(int host_errno)
 {
     switch (host_errno) {
-#define MAP(name)                                                                                             \
-    case E##name:                                                                                             \
-        return ERRNO_##name;
+#define MAP(name)                                                                                  \
+    case E##name: return ERRNO_##name;
         MAP(ACCES)
         MAP(AGAIN)
         MAP(BADF)
@@ -45,11 +44,8 @@ int errno_from_host(int host_errno)
         MAP(XDEV)
 #undef MAP
     case EMFILE: /* the host process is short of descriptors, not the guest */
-    case ENFILE:
-        return ERRNO_NFILE;
-    case EOPNOTSUPP:
-        return ERRNO_NOTSUP;
-    default:
-        return ERRNO_IO;
+    case ENFILE: return ERRNO_NFILE;
+    case EOPNOTSUPP: return ERRNO_NOTSUP;
+    default: return ERRNO_IO;
     }
 }

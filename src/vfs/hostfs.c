@@ -44,7 +44,8 @@ static int path_to(const struct vnode *node, struct str name, struct buf *ret)
     return 0;
 }
 
-static int new_vnode(struct fs *fs, struct vnode *parent, struct str name, enum file_type type, struct vnode **ret)
+static int new_vnode(struct fs *fs, struct vnode *parent, struct str name, enum file_type type,
+                     struct vnode **ret)
 {
     struct vnode *node = mem_zalloc(sizeof *node);
     if (!node)
@@ -186,8 +187,8 @@ static int host_symlink(struct vnode *dir, struct str name, struct str target)
 }
 
 /* Of both places. */
-static int two_paths(struct vnode *from, struct str from_name, struct vnode *to, struct str to_name, struct buf *ret_from,
-                     struct buf *ret_to)
+static int two_paths(struct vnode *from, struct str from_name, struct vnode *to, struct str to_name,
+                     struct buf *ret_from, struct buf *ret_to)
 {
     int e = path_to(from, from_name, ret_from);
     if (e != 0)
@@ -223,8 +224,8 @@ static int host_remove(struct vnode *dir, struct str name, struct vnode *node)
     return e;
 }
 
-static int host_rename(struct vnode *from, struct str from_name, struct vnode *node, struct vnode *to,
-                       struct str to_name, struct vnode *replaced)
+static int host_rename(struct vnode *from, struct str from_name, struct vnode *node,
+                       struct vnode *to, struct str to_name, struct vnode *replaced)
 {
     struct buf from_path, to_path;
     char *name;
@@ -275,7 +276,8 @@ static int fd_of(const struct file *file)
     return ((const struct host_file *)file)->fd;
 }
 
-static int file_pread_at(struct file *file, void *buffer, size_t size, uint64_t offset, size_t *ret_len)
+static int file_pread_at(struct file *file, void *buffer, size_t size, uint64_t offset,
+                         size_t *ret_len)
 {
     return hostdir_read(dir_of(file->vnode), fd_of(file), buffer, size, offset, ret_len);
 }
@@ -291,7 +293,8 @@ static int file_read_on(struct file *file, void *buffer, size_t size, size_t *re
     return 0;
 }
 
-static int file_pwrite_at(struct file *file, const void *data, size_t len, uint64_t offset, size_t *ret_len)
+static int file_pwrite_at(struct file *file, const void *data, size_t len, uint64_t offset,
+                          size_t *ret_len)
 {
     return hostdir_write(dir_of(file->vnode), fd_of(file), data, len, offset, false, ret_len);
 }
@@ -401,7 +404,8 @@ static int host_open(struct vnode *node, unsigned flags, bool read, bool write, 
         return ERRNO_NOMEM;
     int e = path_to(node, STR(""), &path);
     if (e == 0) {
-        e = hostdir_open(dir_of(node), path.data, read, write || (flags & VFS_TRUNCATE), false, &fd);
+        e = hostdir_open(dir_of(node), path.data, read, write || (flags & VFS_TRUNCATE), false,
+                         &fd);
         buf_release(&path);
     }
     if (e == 0 && (flags & VFS_TRUNCATE) && ftruncate(fd, 0) != 0) {

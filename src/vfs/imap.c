@@ -1,4 +1,5 @@
-/* Open addressing with linear probing; removal moves what follows back, so there are no tombstones. */
+/* Open addressing with linear probing; removal moves what follows back, so there are no tombstones.
+ */
 #include "vfs/imap.h"
 
 #include <stddef.h>

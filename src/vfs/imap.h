@@ -15,7 +15,7 @@ struct imap {
 };
 
 void imap_release(struct imap *map);
-uint64_t imap_get(const struct imap *map, uint64_t key); /* 0 if it is not there */
+uint64_t imap_get(const struct imap *map, uint64_t key);       /* 0 if it is not there */
 bool imap_put(struct imap *map, uint64_t key, uint64_t value); /* false when memory is short */
 uint64_t imap_take(struct imap *map, uint64_t key); /* removes it; 0 if it was not there */
 

@@ -1,4 +1,5 @@
-/* /workspace and /tmp: vnodes over the memory tree. A vnode pins its inode, so what was unlinked lives while it is open. */
+/* /workspace and /tmp: vnodes over the memory tree. A vnode pins its inode, so what was unlinked
+ * lives while it is open. */
 #include <stddef.h>
 
 #include "base/mem.h"
@@ -54,7 +55,8 @@ static int memfs_parent(struct vnode *dir, struct vnode **ret)
     const struct inode *inode = tree_get(tree_of(dir), dir->ino);
     if (!inode)
         return ERRNO_NOENT;
-    if (inode->parent == TREE_ROOT) { /* the root of a mount that is gone: nothing above it is to be seen */
+    if (inode->parent ==
+        TREE_ROOT) { /* the root of a mount that is gone: nothing above it is to be seen */
         *ret = vnode_ref(dir);
         return 0;
     }
@@ -143,20 +145,22 @@ static int memfs_remove(struct vnode *dir, struct str name, struct vnode *node)
     return tree_remove(tree_of(dir), dir->ino, name, false);
 }
 
-static int memfs_rename(struct vnode *from, struct str from_name, struct vnode *node, struct vnode *to,
-                        struct str to_name, struct vnode *replaced)
+static int memfs_rename(struct vnode *from, struct str from_name, struct vnode *node,
+                        struct vnode *to, struct str to_name, struct vnode *replaced)
 {
     (void)node;
     (void)replaced;
     return tree_rename(tree_of(from), from->ino, from_name, to->ino, to_name, false);
 }
 
-static int memfs_read(struct vnode *node, void *buffer, size_t size, uint64_t offset, size_t *ret_len)
+static int memfs_read(struct vnode *node, void *buffer, size_t size, uint64_t offset,
+                      size_t *ret_len)
 {
     return tree_read(tree_of(node), node->ino, buffer, size, offset, ret_len);
 }
 
-static int memfs_write(struct vnode *node, const void *data, size_t len, uint64_t offset, size_t *ret_len)
+static int memfs_write(struct vnode *node, const void *data, size_t len, uint64_t offset,
+                       size_t *ret_len)
 {
     return tree_write(tree_of(node), node->ino, data, len, offset, ret_len);
 }

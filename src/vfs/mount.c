@@ -4,9 +4,9 @@
  *                              |        |                          |
  *     memory tree  (root) ─ workspace  tmp  +/data ─ upper layer of an overlay
  *
- * One memory tree holds /workspace, /tmp and the upper layer of every overlay, each a directory of the tree's root, so
- * that one reference is a snapshot of all. Restoring puts another tree in its place and attaches every mount anew; open
- * files keep the old one.
+ * One memory tree holds /workspace, /tmp and the upper layer of every overlay, each a directory of
+ * the tree's root, so that one reference is a snapshot of all. Restoring puts another tree in its
+ * place and attaches every mount anew; open files keep the old one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -95,14 +95,10 @@ static int mount_root(struct mount *mount, struct tree *tree, struct vnode **ret
     if (e != 0)
         return e;
     switch (mount->kind) {
-    case MOUNT_MEMORY:
-        return memfs_vnode(mount->fs, ino, ret);
-    case MOUNT_HOST:
-        return hostfs_root(mount->fs, ret);
-    case MOUNT_OVERLAY:
-        return overlay_root(mount->fs, tree, ino, ret);
-    case MOUNT_SERVED:
-        return served_root(mount->fs, ret);
+    case MOUNT_MEMORY: return memfs_vnode(mount->fs, ino, ret);
+    case MOUNT_HOST: return hostfs_root(mount->fs, ret);
+    case MOUNT_OVERLAY: return overlay_root(mount->fs, tree, ino, ret);
+    case MOUNT_SERVED: return served_root(mount->fs, ret);
     }
     return ERRNO_INVAL;
 }
@@ -131,14 +127,17 @@ static void free_mount(struct mount *mount)
         return;
     detach(mount);
     fs_unref(mount->fs);
-    mem_free(mount->guest_path);
-    mem_free(mount->tree_name);
+    mount->fs = NULL;
+    if (mount->fixed)
+        return;
+    mem_free((char *)mount->guest_path);
+    mem_free((char *)mount->tree_name);
     mem_free(mount);
 }
 
 /* Takes `fs`. */
-static int new_mount(struct fs *fs, enum mount_kind kind, const char *guest_path, const char *tree_name,
-                     struct mount **ret)
+static int new_mount(struct fs *fs, enum mount_kind kind, const char *guest_path,
+                     const char *tree_name, struct mount **ret)
 {
     struct mount *mount = mem_zalloc(sizeof *mount);
     if (!mount) {
@@ -173,11 +172,12 @@ static int add_mount(struct vfs *vfs, struct mount *mount)
 
 /* ---- life */
 
-static int add_memory(struct vfs *vfs, struct fs *fs, const char *guest_path, const char *tree_name)
+static int add_memory(struct vfs *vfs, struct fs *fs, struct mount *mount, const char *guest_path)
 {
-    struct mount *mount;
-    int e = new_mount(fs_ref(fs), MOUNT_MEMORY, guest_path, tree_name, &mount);
-    return e == 0 ? add_mount(vfs, mount) : e;
+    *mount = (struct mount){
+        .kind = MOUNT_MEMORY, .guest_path = guest_path, .tree_name = guest_path + 1, .fixed = true};
+    mount->fs = fs_ref(fs);
+    return add_mount(vfs, mount);
 }
 
 int vfs_new(struct kernel *kernel, struct vfs **ret)
@@ -196,9 +196,9 @@ int vfs_new(struct kernel *kernel, struct vfs **ret)
     if (e == 0)
         e = memfs_new(vfs, vfs->tree, &memory);
     if (e == 0)
-        e = add_memory(vfs, memory, "/workspace", "workspace");
+        e = add_memory(vfs, memory, &vfs->memory_mounts[0], "/workspace");
     if (e == 0)
-        e = add_memory(vfs, memory, "/tmp", "tmp");
+        e = add_memory(vfs, memory, &vfs->memory_mounts[1], "/tmp");
     fs_unref(memory);
     if (e != 0) {
         vfs_free(vfs);
@@ -266,9 +266,12 @@ static bool is_good_path(const char *path)
 static int check_path(const char *guest_path, struct capful_error *err)
 {
     if (!is_good_path(guest_path))
-        return err_set(err, CAPFUL_EINVAL, "mount at %s: a guest path is absolute and has no \".\" and \"..\"", guest_path);
+        return err_set(err, CAPFUL_EINVAL,
+                       "mount at %s: a guest path is absolute and has no \".\" and \"..\"",
+                       guest_path);
     if (guest_path[strspn(guest_path, "/")] == 0)
-        return err_set(err, CAPFUL_EINVAL, "mount at /: the root itself cannot be replaced; choose a directory");
+        return err_set(err, CAPFUL_EINVAL,
+                       "mount at /: the root itself cannot be replaced; choose a directory");
     return 0;
 }
 
@@ -299,7 +302,8 @@ int vfs_mount_host(struct vfs *vfs, const char *guest_path, int root_fd, const c
     }
     if (e == 0 && mode == CAPFUL_MOUNT_OVERLAY) {
         size_t size = strlen(guest_path) + 2;
-        tree_name = mem_alloc(size); /* the tree's root is ours alone: slashes do no harm in a name */
+        tree_name =
+            mem_alloc(size); /* the tree's root is ours alone: slashes do no harm in a name */
         if (tree_name)
             (void)snprintf(tree_name, size, "+%s", guest_path);
         else
@@ -308,7 +312,8 @@ int vfs_mount_host(struct vfs *vfs, const char *guest_path, int root_fd, const c
     if (e != 0) {
         fs_unref(fs);
     } else {
-        e = new_mount(fs, mode == CAPFUL_MOUNT_OVERLAY ? MOUNT_OVERLAY : MOUNT_HOST, guest_path, tree_name, &mount);
+        e = new_mount(fs, mode == CAPFUL_MOUNT_OVERLAY ? MOUNT_OVERLAY : MOUNT_HOST, guest_path,
+                      tree_name, &mount);
         if (e == 0)
             e = add_mount(vfs, mount);
     }
@@ -316,8 +321,8 @@ int vfs_mount_host(struct vfs *vfs, const char *guest_path, int root_fd, const c
     return e == 0 ? 0 : mount_failed(guest_path, e, err);
 }
 
-int vfs_mount_served(struct vfs *vfs, const char *guest_path, const struct capful_mount_ops *ops, void *context,
-                     struct capful_error *err)
+int vfs_mount_served(struct vfs *vfs, const char *guest_path, const struct capful_mount_ops *ops,
+                     void *context, struct capful_error *err)
 {
     struct fs *fs;
     struct mount *mount;
@@ -325,7 +330,8 @@ int vfs_mount_served(struct vfs *vfs, const char *guest_path, const struct capfu
     if (result != 0)
         return result;
     if (!ops->list || !ops->stat || !ops->read)
-        return err_set(err, CAPFUL_EINVAL, "mount at %s: list, stat and read are needed", guest_path);
+        return err_set(err, CAPFUL_EINVAL, "mount at %s: list, stat and read are needed",
+                       guest_path);
     int e = served_new(vfs, ops, context, &fs);
     if (e == 0)
         e = new_mount(fs, MOUNT_SERVED, guest_path, NULL, &mount);
@@ -410,7 +416,8 @@ static int put_tree(struct vfs *vfs, struct tree *tree)
         detach_all(vfs);
         set_layers(vfs, old, old_memory);
         tree_unref(tree);
-        /* What was attached before is attached again by the same steps; only memory can be short for it. */
+        /* What was attached before is attached again by the same steps; only memory can be short
+         * for it. */
         if (attach_all(vfs) != 0)
             detach_all(vfs);
     } else {
@@ -423,7 +430,10 @@ static int put_tree(struct vfs *vfs, struct tree *tree)
 
 static int code_of(int e)
 {
-    return e == 0 ? 0 : e == ERRNO_NOMEM ? CAPFUL_ENOMEM : e == ERRNO_NOSPC ? CAPFUL_ELIMIT : CAPFUL_EFILE;
+    return e == 0             ? 0
+           : e == ERRNO_NOMEM ? CAPFUL_ENOMEM
+           : e == ERRNO_NOSPC ? CAPFUL_ELIMIT
+                              : CAPFUL_EFILE;
 }
 
 int vfs_snapshot_restore(struct vfs *vfs, const struct vfs_snapshot *snapshot)
@@ -440,7 +450,8 @@ int vfs_reset(struct vfs *vfs)
     return code_of(e == 0 ? put_tree(vfs, tree) : e);
 }
 
-int vfs_diff(struct vfs *vfs, int (*each)(void *context, char kind, const char *path), void *context)
+int vfs_diff(struct vfs *vfs, int (*each)(void *context, char kind, const char *path),
+             void *context)
 {
     bool stopped = false;
     int e = 0;

@@ -1,4 +1,5 @@
-/* The operations of vfs.h by path: what POSIX says whatever the file system is. Here kinds, trailing slashes, "." and
+/* The operations of vfs.h by path: what POSIX says whatever the file system is. Here kinds,
+ * trailing slashes, "." and
  * "..", mount points and read-only mounts are checked; the file systems only do. */
 #include <stddef.h>
 
@@ -6,7 +7,8 @@
 #include "kernel/kernel.h"
 #include "vfs/node.h"
 
-/* Linux looks whether it may write before it looks whether the name is there, except where it creates. */
+/* Linux looks whether it may write before it looks whether the name is there, except where it
+ * creates. */
 static int writable(const struct vnode *dir)
 {
     return dir->fs->read_only ? ERRNO_ROFS : 0;
@@ -19,7 +21,8 @@ static bool is_mount(const struct vnode *node)
 
 /* ---- opening */
 
-static int open_link_to_file(struct place *place, unsigned flags, bool read, bool write, struct file **ret)
+static int open_link_to_file(struct place *place, unsigned flags, bool read, bool write,
+                             struct file **ret)
 {
     struct file *file = place->file;
     if (flags & VFS_DIRECTORY)
@@ -35,7 +38,8 @@ static int open_link_to_file(struct place *place, unsigned flags, bool read, boo
     return 0;
 }
 
-static int open_node(struct vnode *node, unsigned flags, unsigned fd_flags, bool read, bool write, struct file **ret)
+static int open_node(struct vnode *node, unsigned flags, unsigned fd_flags, bool read, bool write,
+                     struct file **ret)
 {
     const struct fs_ops *ops = node->fs->ops;
     if (node->type == FILE_SYMLINK)
@@ -67,7 +71,8 @@ static int open_node(struct vnode *node, unsigned flags, unsigned fd_flags, bool
     return e;
 }
 
-static int open_new(struct place *place, unsigned flags, unsigned fd_flags, bool read, bool write, struct file **ret)
+static int open_new(struct place *place, unsigned flags, unsigned fd_flags, bool read, bool write,
+                    struct file **ret)
 {
     const struct fs_ops *ops = place->dir->fs->ops;
     struct vnode *node;
@@ -81,8 +86,8 @@ static int open_new(struct place *place, unsigned flags, unsigned fd_flags, bool
     return e;
 }
 
-int vfs_open(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags, unsigned fd_flags, bool read,
-             bool write, struct file **ret)
+int vfs_open(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags, unsigned fd_flags,
+             bool read, bool write, struct file **ret)
 {
     struct place place;
     unsigned how = flags & VFS_CREATE ? PLACE_CREATES : PLACE_SLASH_FOLLOWS;
@@ -113,7 +118,8 @@ int vfs_open_directory(struct vfs *vfs, struct str path, struct file **ret)
     int e = openfile_new(vfs->root, 0, true, false, &root);
     if (e != 0)
         return e;
-    e = vfs_open(vfs, (struct vfs_at){root, false}, path, VFS_FOLLOW | VFS_DIRECTORY, 0, true, false, ret);
+    e = vfs_open(vfs, (struct vfs_at){root, false}, path, VFS_FOLLOW | VFS_DIRECTORY, 0, true,
+                 false, ret);
     file_unref(root);
     return e;
 }
@@ -131,7 +137,8 @@ int vnode_stat(struct vnode *node, struct file_stat *ret)
     return e;
 }
 
-int vfs_stat(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags, struct file_stat *ret)
+int vfs_stat(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags,
+             struct file_stat *ret)
 {
     struct place place;
     int e = place_existing(vfs, at, path, flags & VFS_FOLLOW, &place);
@@ -142,8 +149,8 @@ int vfs_stat(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags,
     return e;
 }
 
-int vfs_set_times(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags, uint64_t atime, uint64_t mtime,
-                  unsigned which)
+int vfs_set_times(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags,
+                  uint64_t atime, uint64_t mtime, unsigned which)
 {
     struct place place;
     int e = place_existing(vfs, at, path, flags & VFS_FOLLOW, &place);
@@ -283,8 +290,8 @@ int vfs_symlink(struct vfs *vfs, struct str target, struct vfs_at at, struct str
     return e;
 }
 
-int vfs_link(struct vfs *vfs, struct vfs_at from, struct str from_path, unsigned flags, struct vfs_at to,
-             struct str to_path)
+int vfs_link(struct vfs *vfs, struct vfs_at from, struct str from_path, unsigned flags,
+             struct vfs_at to, struct str to_path)
 {
     struct place source, place;
     int e = place_existing(vfs, from, from_path, flags & VFS_FOLLOW, &source);
@@ -425,7 +432,8 @@ static int check_rename(struct place *from, struct place *to)
     return 0;
 }
 
-int vfs_rename(struct vfs *vfs, struct vfs_at from, struct str from_path, struct vfs_at to, struct str to_path)
+int vfs_rename(struct vfs *vfs, struct vfs_at from, struct str from_path, struct vfs_at to,
+               struct str to_path)
 {
     struct place source, place;
     int e = place_find(vfs, from, from_path, 0, &source);
@@ -435,7 +443,8 @@ int vfs_rename(struct vfs *vfs, struct vfs_at from, struct str from_path, struct
     if (e == 0) {
         e = check_rename(&source, &place);
         if (e == 0 && source.node != place.node)
-            e = source.dir->fs->ops->rename(source.dir, source.last, source.node, place.dir, place.last, place.node);
+            e = source.dir->fs->ops->rename(source.dir, source.last, source.node, place.dir,
+                                            place.last, place.node);
         place_release(&place);
     }
     place_release(&source);

@@ -10,7 +10,8 @@ struct open_directory {
     void *state; /* of the file system's readdir */
 };
 
-static int regular_pread(struct file *file, void *buffer, size_t size, uint64_t offset, size_t *ret_len)
+static int regular_pread(struct file *file, void *buffer, size_t size, uint64_t offset,
+                         size_t *ret_len)
 {
     return file->vnode->fs->ops->read(file->vnode, buffer, size, offset, ret_len);
 }
@@ -35,7 +36,8 @@ static int end_of(struct file *file, uint64_t *ret)
     return e;
 }
 
-static int regular_pwrite(struct file *file, const void *data, size_t len, uint64_t offset, size_t *ret_len)
+static int regular_pwrite(struct file *file, const void *data, size_t len, uint64_t offset,
+                          size_t *ret_len)
 {
     const struct fs_ops *ops = file->vnode->fs->ops;
     return ops->write ? ops->write(file->vnode, data, len, offset, ret_len) : ERRNO_ROFS;
@@ -144,7 +146,8 @@ static int directory_readdir(struct file *file, uint64_t cookie, struct file_dir
     struct vnode *dir = file->vnode, *up = NULL;
     if (cookie >= 2) {
         struct file_dirent entry;
-        int e = dir->removed ? ERRNO_NOENT : dir->fs->ops->readdir(dir, &open->state, cookie, &entry);
+        int e =
+            dir->removed ? ERRNO_NOENT : dir->fs->ops->readdir(dir, &open->state, cookie, &entry);
         if (e == ERRNO_NOENT) {
             memset(&entry, 0, sizeof entry);
             entry.next = cookie;
@@ -164,7 +167,8 @@ static int directory_readdir(struct file *file, uint64_t cookie, struct file_dir
     vnode_unref(up);
     if (e != 0)
         return e;
-    *ret = (struct file_dirent){cookie + 1, stat.ino, FILE_DIRECTORY, cookie == 0 ? STR(".") : STR("..")};
+    *ret = (struct file_dirent){cookie + 1, stat.ino, FILE_DIRECTORY,
+                                cookie == 0 ? STR(".") : STR("..")};
     return 0;
 }
 

@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "kernel/kernel.h"
 
-#define PIECE      65536u /* copied at a time */
-#define LOOK_EVERY 16     /* pieces */
+#define PIECE      65536u              /* copied at a time */
+#define LOOK_EVERY 16                  /* pieces */
 #define OWN_INO    (UINT64_C(1) << 50) /* set in the numbers of what the host does not have */
 
 static struct tree *tree_of(const struct vnode *node)
@@ -34,8 +34,8 @@ int overlay_join(const char *dir, struct str name, char **ret)
 }
 
 /* Takes `lower` (may be NULL), also on failure. */
-static int new_onode(struct fs *fs, struct tree *tree, struct vnode *parent, struct str name, enum file_type type,
-                     uint64_t upper, char *lower, struct vnode **ret)
+static int new_onode(struct fs *fs, struct tree *tree, struct vnode *parent, struct str name,
+                     enum file_type type, uint64_t upper, char *lower, struct vnode **ret)
 {
     struct onode *node = mem_zalloc(sizeof *node);
     if (!node || (upper && tree_pin(tree, upper) != 0)) {
@@ -166,7 +166,8 @@ static int copy_attributes(struct onode *node, uint64_t ino, const struct file_s
     if (e == 0)
         e = tree_set_alias(node->tree, ino, stat->ino);
     if (e == 0)
-        e = tree_set_times(node->tree, ino, stat->atime, stat->mtime, FILE_SET_ATIME | FILE_SET_MTIME);
+        e = tree_set_times(node->tree, ino, stat->atime, stat->mtime,
+                           FILE_SET_ATIME | FILE_SET_MTIME);
     return e;
 }
 
@@ -179,14 +180,16 @@ static int copy_up_one_directory(struct onode *node)
         e = ERRNO_NOTDIR;
     if (e != 0)
         return e;
-    struct tree_make make = {.type = FILE_DIRECTORY, .mode = stat.mode, .text = str_of(node->lower)};
+    struct tree_make make = {
+        .type = FILE_DIRECTORY, .mode = stat.mode, .text = str_of(node->lower)};
     uint64_t ino;
     e = tree_make_unnamed(node->tree, &make, &ino);
     if (e != 0)
         return e;
     e = copy_attributes(node, ino, &stat);
     if (e == 0)
-        e = tree_link(node->tree, ino, parent->upper, (struct str){node->vnode.name, node->vnode.name_len});
+        e = tree_link(node->tree, ino, parent->upper,
+                      (struct str){node->vnode.name, node->vnode.name_len});
     if (e == 0)
         node->upper = ino; /* with the pin */
     else
@@ -289,7 +292,8 @@ static int ensure_file(struct onode *node, uint64_t keep)
 
 static int ensure(struct onode *node)
 {
-    return node->vnode.type == FILE_DIRECTORY ? ensure_directory(node) : ensure_file(node, UINT64_MAX);
+    return node->vnode.type == FILE_DIRECTORY ? ensure_directory(node)
+                                              : ensure_file(node, UINT64_MAX);
 }
 
 /* ---- changing */
@@ -308,8 +312,8 @@ static int overlay_set_mode(struct vnode *vnode, uint32_t mode)
     return e == 0 ? tree_set_mode(node->tree, node->upper, mode) : e;
 }
 
-static int make(struct vnode *vnode, struct str name, enum file_type type, uint32_t mode, struct str text,
-                uint64_t *ret_ino)
+static int make(struct vnode *vnode, struct str name, enum file_type type, uint32_t mode,
+                struct str text, uint64_t *ret_ino)
 {
     struct onode *dir = onode_of(vnode);
     struct tree_make what = {.type = type, .mode = mode, .text = text};
@@ -404,8 +408,8 @@ static int overlay_rmdir(struct vnode *vnode, struct str name, struct vnode *nod
     return e == 0 ? overlay_unlink(vnode, name, node) : e;
 }
 
-static int overlay_rename(struct vnode *from, struct str from_name, struct vnode *node, struct vnode *to,
-                          struct str to_name, struct vnode *replaced)
+static int overlay_rename(struct vnode *from, struct str from_name, struct vnode *node,
+                          struct vnode *to, struct str to_name, struct vnode *replaced)
 {
     struct onode *source = onode_of(from), *target = onode_of(to);
     bool beneath;
@@ -438,7 +442,8 @@ same:
 
 /* ---- contents */
 
-static int overlay_open(struct vnode *vnode, unsigned flags, bool read, bool write, struct file **ret)
+static int overlay_open(struct vnode *vnode, unsigned flags, bool read, bool write,
+                        struct file **ret)
 {
     struct onode *node = onode_of(vnode);
     if (vnode->type != FILE_REGULAR)
@@ -452,7 +457,8 @@ static int overlay_open(struct vnode *vnode, unsigned flags, bool read, bool wri
     return e == 0 ? openfile_new(vnode, 0, read, write, ret) : e;
 }
 
-static int overlay_read(struct vnode *vnode, void *buffer, size_t size, uint64_t offset, size_t *ret_len)
+static int overlay_read(struct vnode *vnode, void *buffer, size_t size, uint64_t offset,
+                        size_t *ret_len)
 {
     struct onode *node = onode_of(vnode);
     if (node->upper)
@@ -461,7 +467,8 @@ static int overlay_read(struct vnode *vnode, void *buffer, size_t size, uint64_t
     return e == 0 ? hostdir_read(overlay_dir(node), node->fd, buffer, size, offset, ret_len) : e;
 }
 
-static int overlay_write(struct vnode *vnode, const void *data, size_t len, uint64_t offset, size_t *ret_len)
+static int overlay_write(struct vnode *vnode, const void *data, size_t len, uint64_t offset,
+                         size_t *ret_len)
 {
     struct onode *node = onode_of(vnode);
     int e = ensure_file(node, UINT64_MAX);
@@ -475,7 +482,8 @@ static int overlay_set_size(struct vnode *vnode, uint64_t size)
     return e == 0 ? tree_set_size(node->tree, node->upper, size) : e;
 }
 
-static int overlay_readdir(struct vnode *dir, void **state, uint64_t cookie, struct file_dirent *ret)
+static int overlay_readdir(struct vnode *dir, void **state, uint64_t cookie,
+                           struct file_dirent *ret)
 {
     return overlist_next(onode_of(dir), state, cookie, ret);
 }
@@ -525,5 +533,6 @@ int overlay_new(struct vfs *vfs, struct hostdir *dir, struct fs **ret)
 int overlay_root(struct fs *fs, struct tree *tree, uint64_t upper, struct vnode **ret)
 {
     char *lower = mem_strdup("");
-    return lower ? new_onode(fs, tree, NULL, STR(""), FILE_DIRECTORY, upper, lower, ret) : ERRNO_NOMEM;
+    return lower ? new_onode(fs, tree, NULL, STR(""), FILE_DIRECTORY, upper, lower, ret)
+                 : ERRNO_NOMEM;
 }

@@ -1,14 +1,16 @@
 /* Memory over a host directory.
  *
- *     upper: a directory of the memory tree      workspace of changes: whole files, new directories, whiteouts
- *     lower: a directory of the host             only read
+ *     upper   a directory of the memory tree: whole files, new directories, whiteouts
+ *     lower   a directory of the host, only read
  *
- * A directory of the upper layer that stands for one of the host carries its path there, the origin: what it does not
- * hold itself is looked up at the origin, unless a whiteout hides it. Since the origin is a path and not a place, a
- * directory of the host can be renamed by copying up its one inode; its contents stay where they are. A directory
- * without an origin is opaque. Files are copied up whole, in pieces, when they are first written.
+ * A directory of the upper layer that stands for one of the host carries its path there, the
+ * origin: what it does not hold itself is looked up at the origin, unless a whiteout hides it.
+ * Since the origin is a path and not a place, a directory of the host can be renamed by copying up
+ * its one inode; its contents stay where they are. A directory without an origin is opaque. Files
+ * are copied up whole, in pieces, when they are first written.
  *
- * All state of the upper layer is in the tree, so a snapshot of the tree is a snapshot of the overlay.
+ * All state of the upper layer is in the tree, so a snapshot of the tree is a snapshot of the
+ * overlay.
  */
 #ifndef CAPFUL_VFS_OVERLAY_H
 #define CAPFUL_VFS_OVERLAY_H
@@ -23,10 +25,10 @@ struct overlay {
 
 struct onode {
     struct vnode vnode;
-    struct tree *tree;  /* counted: open files keep the tree of before a restore */
-    uint64_t upper;     /* pinned; 0: only in the lower layer */
-    char *lower;        /* path beneath the host's root; NULL: only in the upper layer */
-    int fd;             /* of the lower file, once opened; -1 */
+    struct tree *tree; /* counted: open files keep the tree of before a restore */
+    uint64_t upper;    /* pinned; 0: only in the lower layer */
+    char *lower;       /* path beneath the host's root; NULL: only in the upper layer */
+    int fd;            /* of the lower file, once opened; -1 */
 };
 
 static inline struct onode *onode_of(struct vnode *node)

@@ -1,8 +1,10 @@
-/* Listing a directory of an overlay: first the entries of the upper layer, then those of the host that it does not hide.
+/* Listing a directory of an overlay: first the entries of the upper layer, then those of the host
+ * that it does not hide.
  *
- * The host's names are taken when a listing starts, so that their places are stable. What is copied up while the listing
- * goes on appears in the upper layer behind the point where its part ended: such entries are still listed as the host's,
- * everything once. Cookies of the host's part start at HOST_PART.
+ * The host's names are taken when a listing starts, so that their places are stable. What is copied
+ * up while the listing goes on appears in the upper layer behind the point where its part ended:
+ * such entries are still listed as the host's, everything once. Cookies of the host's part start at
+ * HOST_PART.
  */
 #include <stddef.h>
 
@@ -15,7 +17,7 @@
 
 struct host_name {
     uint64_t ino;
-    uint32_t at;  /* in names */
+    uint32_t at; /* in names */
     uint16_t len;
     uint8_t type;
 };
@@ -23,7 +25,7 @@ struct host_name {
 struct overlist {
     struct kernel *kernel;
     uint64_t charged;
-    uint64_t end;            /* of the upper part: cookies given out later belong to what was made since */
+    uint64_t end; /* of the upper part: cookies given out later belong to what was made since */
     struct host_name *list;
     uint32_t count, alloc;
     struct buf names;
@@ -57,8 +59,8 @@ static int add_name(struct overlist *list, const struct file_dirent *entry)
     size_t at = list->names.len;
     if (!buf_add_str(&list->names, entry->name))
         return ERRNO_NOMEM;
-    list->list[list->count++] =
-        (struct host_name){entry->ino, (uint32_t)at, (uint16_t)entry->name.len, (uint8_t)entry->type};
+    list->list[list->count++] = (struct host_name){entry->ino, (uint32_t)at,
+                                                   (uint16_t)entry->name.len, (uint8_t)entry->type};
     return 0;
 }
 
@@ -118,7 +120,8 @@ int overlist_next(struct onode *dir, void **state, uint64_t cookie, struct file_
         *state = list;
     }
     while (cookie < HOST_PART) {
-        if (!dir->upper || tree_next(dir->tree, dir->upper, cookie, &entry) != 0 || entry.cookie >= list->end) {
+        if (!dir->upper || tree_next(dir->tree, dir->upper, cookie, &entry) != 0 ||
+            entry.cookie >= list->end) {
             cookie = HOST_PART;
             break;
         }
@@ -130,7 +133,9 @@ int overlist_next(struct onode *dir, void **state, uint64_t cookie, struct file_
     }
     for (uint64_t i = cookie - HOST_PART; i < list->count; i++) {
         const struct host_name *host = &list->list[i];
-        struct file_dirent found = {HOST_PART + i + 1, host->ino, (enum file_type)host->type,
+        struct file_dirent found = {HOST_PART + i + 1,
+                                    host->ino,
+                                    (enum file_type)host->type,
                                     {list->names.data + host->at, host->len}};
         if (dir->upper && tree_find(dir->tree, dir->upper, found.name, &entry) == 0) {
             if (entry.ino == 0 || entry.cookie < list->end)

@@ -1,4 +1,5 @@
-/* /tools: a read-only page for each tool, made when it is first read. A thousand of them cost a sandbox one block. */
+/* /tools: a read-only page for each tool, made when it is first read. A thousand of them cost a
+ * sandbox one block. */
 #include "base/mem.h"
 #include "vfs/pseudo.h"
 
@@ -51,11 +52,10 @@ static int tools_readdir(struct pnode *dir, uint64_t cookie, struct file_dirent 
 }
 
 const struct pseudo_kind tools_directory = {
-    .type = FILE_DIRECTORY, .mode = 0555, .lookup = tools_lookup, .readdir = tools_readdir
-};
+    .type = FILE_DIRECTORY, .mode = 0555, .lookup = tools_lookup, .readdir = tools_readdir};
 
-int vfs_add_page(struct vfs *vfs, struct str name, int (*make)(void *context, struct str name, struct buf *out),
-                 void *context)
+int vfs_add_page(struct vfs *vfs, struct str name,
+                 int (*make)(void *context, struct str name, struct buf *out), void *context)
 {
     bool dots = str_equal(name, STR(".")) || str_equal(name, STR(".."));
     if (name.len == 0 || dots || memchr(name.ptr, '/', name.len) || memchr(name.ptr, 0, name.len))

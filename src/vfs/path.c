@@ -1,11 +1,13 @@
-/* Resolution of paths, component by component, in a loop: no path and no chain of links uses more stack than another.
+/* Resolution of paths, component by component, in a loop: no path and no chain of links uses more
+ * stack than another.
  *
- * What is left to do is a text of our own; following a link puts the link's target in front of it. Links are counted
- * (limit `symlinks`), a path is at most `path` bytes long, a name 255. Nothing of the host resolves more than one name
- * beneath a directory that we walked to ourselves, so that a link of the host leads where it leads inside the sandbox.
+ * What is left to do is a text of our own; following a link puts the link's target in front of it.
+ * Links are counted (limit `symlinks`), a path is at most `path` bytes long, a name 255. The host is
+ * asked only about places that we walked to ourselves, and follows no link on the way, so that a
+ * link of the host leads where it leads inside the sandbox.
  *
- * Beneath (WASI): `depth` counts the directories entered below the start. Going up from depth 0, an absolute path and a
- * link to an absolute path are NOTCAPABLE.
+ * Beneath (WASI): `depth` counts the directories entered below the start. Going up from depth 0, an
+ * absolute path and a link to an absolute path are NOTCAPABLE.
  */
 #include <stddef.h>
 
@@ -20,9 +22,9 @@ struct walk {
     bool beneath;
     unsigned flags;
     uint64_t depth, links;
-    struct vnode *dir;      /* where we are: counted */
-    struct buf pending;     /* the text, if a link was put in front */
-    struct str rest;        /* what is left of it */
+    struct vnode *dir;  /* where we are: counted */
+    struct buf pending; /* the text, if a link was put in front */
+    struct str rest;    /* what is left of it */
 };
 
 struct component {
@@ -172,7 +174,8 @@ static int step(struct walk *walk, struct place *place, bool *ret_done)
     if (e != 0)
         return e;
     node = mount_enter(node);
-    bool follow = !part.last || (walk->flags & PLACE_FOLLOW) || (part.slash && (walk->flags & PLACE_SLASH_FOLLOWS));
+    bool follow = !part.last || (walk->flags & PLACE_FOLLOW) ||
+                  (part.slash && (walk->flags & PLACE_SLASH_FOLLOWS));
     if (node->type == FILE_SYMLINK && follow) {
         struct file *file = NULL;
         if (++walk->links > walk->vfs->kernel->limits.symlinks)
@@ -212,7 +215,8 @@ static int step(struct walk *walk, struct place *place, bool *ret_done)
     return 0;
 }
 
-int place_find(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags, struct place *ret)
+int place_find(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags,
+               struct place *ret)
 {
     struct place place = {.dir = NULL};
     bool done = false;
@@ -253,7 +257,8 @@ void place_release(struct place *place)
     vnode_unref(place->dir);
 }
 
-int place_existing(struct vfs *vfs, struct vfs_at at, struct str path, bool follow, struct place *ret)
+int place_existing(struct vfs *vfs, struct vfs_at at, struct str path, bool follow,
+                   struct place *ret)
 {
     int e = place_find(vfs, at, path, PLACE_SLASH_FOLLOWS | (follow ? PLACE_FOLLOW : 0), ret);
     if (e != 0)

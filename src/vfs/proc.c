@@ -1,4 +1,5 @@
-/* /proc/self as far as scripts use it: fd, cmdline, cwd, exe. It shows the process that looks, and nothing to the host. */
+/* /proc/self as far as scripts use it: fd, cmdline, cwd, exe. It shows the process that looks, and
+ * nothing to the host. */
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -22,7 +23,9 @@ static int fd_text(struct pnode *node, struct buf *out)
     if (fd->file->vnode && fd->file->vnode->type == FILE_DIRECTORY &&
         vfs_path_of(node->vnode.fs->vfs, fd->file, out) == 0)
         return 0;
-    return buf_printf(out, "%s:[%llu]", fd->file->ops->name, (unsigned long long)node->number) ? 0 : ERRNO_NOMEM;
+    return buf_printf(out, "%s:[%llu]", fd->file->ops->name, (unsigned long long)node->number)
+               ? 0
+               : ERRNO_NOMEM;
 }
 
 static int fd_follow(struct pnode *node, struct file **ret)
@@ -34,7 +37,8 @@ static int fd_follow(struct pnode *node, struct file **ret)
     return 0;
 }
 
-const struct pseudo_kind fd_link = {.type = FILE_SYMLINK, .mode = 0777, .text = fd_text, .follow = fd_follow};
+const struct pseudo_kind fd_link = {
+    .type = FILE_SYMLINK, .mode = 0777, .text = fd_text, .follow = fd_follow};
 
 static int fd_lookup(struct pnode *dir, struct str name, struct vnode **ret)
 {
@@ -69,8 +73,7 @@ static int fd_readdir(struct pnode *dir, uint64_t cookie, struct file_dirent *re
 }
 
 const struct pseudo_kind fd_directory = {
-    .type = FILE_DIRECTORY, .mode = 0555, .lookup = fd_lookup, .readdir = fd_readdir
-};
+    .type = FILE_DIRECTORY, .mode = 0555, .lookup = fd_lookup, .readdir = fd_readdir};
 
 /* ---- the process itself */
 
@@ -107,17 +110,18 @@ static int cwd_follow(struct pnode *node, struct file **ret)
     return 0;
 }
 
-static const struct pseudo_kind cmdline_kind = {.type = FILE_REGULAR, .mode = 0444, .text = cmdline_text};
+static const struct pseudo_kind cmdline_kind = {
+    .type = FILE_REGULAR, .mode = 0444, .text = cmdline_text};
 static const struct pseudo_kind exe_kind = {.type = FILE_SYMLINK, .mode = 0777, .text = exe_text};
 static const struct pseudo_kind cwd_kind = {
-    .type = FILE_SYMLINK, .mode = 0777, .text = cwd_text, .follow = cwd_follow
-};
+    .type = FILE_SYMLINK, .mode = 0777, .text = cwd_text, .follow = cwd_follow};
 
 /* What is in /proc/self belongs to whoever looks: made for each look, kept by nobody. */
 static const struct {
     const char *name;
     const struct pseudo_kind *kind;
-} self_entries[] = {{"fd", &fd_directory}, {"cmdline", &cmdline_kind}, {"exe", &exe_kind}, {"cwd", &cwd_kind}};
+} self_entries[] = {
+    {"fd", &fd_directory}, {"cmdline", &cmdline_kind}, {"exe", &exe_kind}, {"cwd", &cwd_kind}};
 
 #define SELF_COUNT (sizeof self_entries / sizeof self_entries[0])
 
@@ -138,17 +142,18 @@ static int self_readdir(struct pnode *dir, uint64_t cookie, struct file_dirent *
     if (cookie - 2 >= SELF_COUNT)
         return ERRNO_NOENT;
     struct str name = str_of(self_entries[cookie - 2].name);
-    *ret = (struct file_dirent){cookie + 1, pseudo_ino(dir, name), self_entries[cookie - 2].kind->type, name};
+    *ret = (struct file_dirent){cookie + 1, pseudo_ino(dir, name),
+                                self_entries[cookie - 2].kind->type, name};
     return 0;
 }
 
 static const struct pseudo_kind self_directory = {
-    .type = FILE_DIRECTORY, .mode = 0555, .lookup = self_lookup, .readdir = self_readdir
-};
+    .type = FILE_DIRECTORY, .mode = 0555, .lookup = self_lookup, .readdir = self_readdir};
 
 static int proc_populate(struct pnode *dir)
 {
-    return pseudo_add(dir, STR("self"), &self_directory, 0, NULL);
+    return pseudo_add(dir, "self", &self_directory, 0);
 }
 
-const struct pseudo_kind proc_directory = {.type = FILE_DIRECTORY, .mode = 0555, .populate = proc_populate};
+const struct pseudo_kind proc_directory = {
+    .type = FILE_DIRECTORY, .mode = 0555, .populate = proc_populate};

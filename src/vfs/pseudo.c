@@ -13,8 +13,7 @@ static int plain_populate(struct pnode *dir)
 }
 
 static const struct pseudo_kind plain_directory = {
-    .type = FILE_DIRECTORY, .mode = 0755, .populate = plain_populate
-};
+    .type = FILE_DIRECTORY, .mode = 0755, .populate = plain_populate};
 
 static const struct fs_ops pseudo_ops;
 
@@ -48,32 +47,31 @@ static int new_node(struct fs *fs, const struct pseudo_kind *kind, struct pnode 
     return 0;
 }
 
-int pseudo_add(struct pnode *dir, struct str name, const struct pseudo_kind *kind, uint64_t number, struct pnode **ret)
+static void adopt(struct pnode *dir, struct pnode *node)
 {
-    struct pnode *node;
-    int e = new_node(dir->vnode.fs, kind, &node);
-    if (e != 0)
-        return e;
-    e = vnode_put(&node->vnode, &dir->vnode, name);
-    if (e != 0) {
-        vnode_unref(&node->vnode);
-        return e;
-    }
     node->up = dir;
-    node->number = number;
-    node->vnode.ino = pseudo_ino(dir, name);
+    node->vnode.ino = pseudo_ino(dir, (struct str){node->vnode.name, node->vnode.name_len});
     if (dir->last)
         dir->last->next = node;
     else
         dir->first = node;
     dir->last = node;
-    if (ret)
-        *ret = node;
+}
+
+int pseudo_add(struct pnode *dir, const char *name, const struct pseudo_kind *kind, uint64_t number)
+{
+    struct pnode *node;
+    int e = new_node(dir->vnode.fs, kind, &node);
+    if (e != 0)
+        return e;
+    node->number = number;
+    vnode_put_fixed(&node->vnode, &dir->vnode, name);
+    adopt(dir, node);
     return 0;
 }
 
-int pseudo_transient(struct pnode *dir, struct str name, const struct pseudo_kind *kind, uint64_t number,
-                     struct vnode **ret)
+int pseudo_transient(struct pnode *dir, struct str name, const struct pseudo_kind *kind,
+                     uint64_t number, struct vnode **ret)
 {
     struct pnode *node;
     struct vnode *there = vnode_by_place(&dir->vnode, name);
@@ -180,7 +178,8 @@ static int pseudo_follow(struct vnode *vnode, struct file **ret)
     return node->kind->follow ? node->kind->follow(node, ret) : ERRNO_INVAL;
 }
 
-static int pseudo_open(struct vnode *vnode, unsigned flags, bool read, bool write, struct file **ret)
+static int pseudo_open(struct vnode *vnode, unsigned flags, bool read, bool write,
+                       struct file **ret)
 {
     struct pnode *node = pnode_of(vnode);
     if (node->kind->open)
@@ -189,7 +188,8 @@ static int pseudo_open(struct vnode *vnode, unsigned flags, bool read, bool writ
     return e == 0 ? openfile_new(vnode, 0, read, false, ret) : e;
 }
 
-static int pseudo_read(struct vnode *vnode, void *buffer, size_t size, uint64_t offset, size_t *ret_len)
+static int pseudo_read(struct vnode *vnode, void *buffer, size_t size, uint64_t offset,
+                       size_t *ret_len)
 {
     struct pnode *node = pnode_of(vnode);
     size_t left = offset < node->text.len ? node->text.len - (size_t)offset : 0;
@@ -200,7 +200,8 @@ static int pseudo_read(struct vnode *vnode, void *buffer, size_t size, uint64_t 
     return 0;
 }
 
-static int pseudo_readdir(struct vnode *vnode, void **state, uint64_t cookie, struct file_dirent *ret)
+static int pseudo_readdir(struct vnode *vnode, void **state, uint64_t cookie,
+                          struct file_dirent *ret)
 {
     struct pnode *dir = pnode_of(vnode);
     (void)state;
@@ -250,10 +251,17 @@ int pseudo_make_directory(struct vnode *vnode, struct str name, struct vnode **r
     struct pnode *dir = pnode_of(vnode), *node;
     if (dir->kind != &plain_directory)
         return ERRNO_ROFS;
-    int e = pseudo_add(dir, name, &plain_directory, 0, &node);
-    if (e == 0)
-        *ret = &node->vnode;
-    return e;
+    int e = new_node(vnode->fs, &plain_directory, &node);
+    if (e != 0)
+        return e;
+    e = vnode_put(&node->vnode, vnode, name);
+    if (e != 0) {
+        vnode_unref(&node->vnode);
+        return e;
+    }
+    adopt(dir, node);
+    *ret = &node->vnode;
+    return 0;
 }
 
 /* Takes children before their directory, in a loop. */
@@ -279,10 +287,11 @@ int pseudo_new(struct vfs *vfs, struct vnode **ret_root)
     static const struct {
         const char *name;
         const struct pseudo_kind *kind;
-    } skeleton[] = {
-        {"workspace", &plain_directory}, {"tmp", &plain_directory},  {"dev", &dev_directory},
-        {"proc", &proc_directory},       {"tools", &tools_directory}
-    };
+    } skeleton[] = {{"workspace", &plain_directory},
+                    {"tmp", &plain_directory},
+                    {"dev", &dev_directory},
+                    {"proc", &proc_directory},
+                    {"tools", &tools_directory}};
     struct pnode *root;
     struct fs *fs = mem_zalloc(sizeof *fs);
     if (!fs)
@@ -294,7 +303,7 @@ int pseudo_new(struct vfs *vfs, struct vnode **ret_root)
         return e;
     root->vnode.ino = 1;
     for (size_t i = 0; e == 0 && i < sizeof skeleton / sizeof skeleton[0]; i++)
-        e = pseudo_add(root, str_of(skeleton[i].name), skeleton[i].kind, 0, NULL);
+        e = pseudo_add(root, skeleton[i].name, skeleton[i].kind, 0);
     if (e != 0) {
         free_nodes(root);
         return e;

@@ -6,8 +6,8 @@
 
 #include "base/mem.h"
 
-#define BITS  4
-#define SLOTS (1u << BITS)
+#define BITS       4
+#define SLOTS      (1u << BITS)
 #define MAX_HEIGHT (64 / BITS)
 
 struct radix_node {
@@ -65,7 +65,8 @@ void *radix_get(const struct radix *map, uint64_t key)
     return node ? node->slots[digit(key, 0)] : NULL;
 }
 
-static void *next_in(const struct radix_node *node, unsigned level, uint64_t base, uint64_t from, uint64_t *ret_key)
+static void *next_in(const struct radix_node *node, unsigned level, uint64_t base, uint64_t from,
+                     uint64_t *ret_key)
 {
     unsigned first = from > base ? digit(from, level) : 0;
     for (unsigned i = first; i < SLOTS; i++) {
@@ -106,8 +107,8 @@ static bool own_node(struct radix_node **at)
             counted_ref(copy->slots[i]);
     }
     *at = copy;
-    /* Another thread may let go of the rest meanwhile, and then this is the last reference; all that it held is held
-     * by the copy too, so that only the node itself goes. */
+    /* Another thread may let go of the rest meanwhile, and then this is the last reference; all
+     * that it held is held by the copy too, so that only the node itself goes. */
     if (counted_unref(node)) {
         for (unsigned i = 0; i < SLOTS; i++) {
             if (node->slots[i])

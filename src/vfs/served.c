@@ -1,10 +1,11 @@
 /* Mounts that the host serves by callbacks (struct capful_mount_ops).
  *
- * Callbacks run on the host's stack. An operation that needs one while it runs on a guest's stack defers the system call
- * (process_defer, FILE_PARKED); the kernel then makes the same call again on the driver's stack, and there the callback
- * is made directly. Attributes and contents that were fetched less than a second ago are answered from here, so that a
- * program reading on does not leave its fiber for every piece. Contents are fetched in blocks when they are read; a
- * bounded number of blocks is kept.
+ * Callbacks run on the host's stack. An operation that needs one while it runs on a guest's stack
+ * defers the system call (process_defer, FILE_PARKED); the kernel then makes the same call again on
+ * the driver's stack, and there the callback is made directly. Attributes and contents that were
+ * fetched less than a second ago are answered from here, so that a program reading on does not
+ * leave its fiber for every piece. Contents are fetched in blocks when they are read; a bounded
+ * number of blocks is kept.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -122,14 +123,10 @@ failed:
 static enum file_type type_of(enum capful_node_kind kind)
 {
     switch (kind) {
-    case CAPFUL_FILE:
-        return FILE_REGULAR;
-    case CAPFUL_DIRECTORY:
-        return FILE_DIRECTORY;
-    case CAPFUL_SYMLINK:
-        return FILE_SYMLINK;
-    case CAPFUL_DEVICE:
-        return FILE_CHARACTER;
+    case CAPFUL_FILE: return FILE_REGULAR;
+    case CAPFUL_DIRECTORY: return FILE_DIRECTORY;
+    case CAPFUL_SYMLINK: return FILE_SYMLINK;
+    case CAPFUL_DEVICE: return FILE_CHARACTER;
     }
     return FILE_UNKNOWN;
 }
@@ -212,8 +209,8 @@ static uint64_t ino_of(const struct vnode *dir, struct str name)
     return (h * UINT64_C(0x9e3779b97f4a7c15)) >> 16 | 1;
 }
 
-static int new_snode(struct fs *fs, struct vnode *parent, struct str name, const struct capful_stat *stat,
-                     struct vnode **ret)
+static int new_snode(struct fs *fs, struct vnode *parent, struct str name,
+                     const struct capful_stat *stat, struct vnode **ret)
 {
     struct snode *node = mem_zalloc(sizeof *node);
     if (!node)
@@ -324,7 +321,8 @@ static int get_block(struct vnode *node, uint64_t index, struct block **ret)
             char *data = block->data;
             block->data = NULL;
             bool paused = hold_clock(node);
-            int answer = served->ops->read(served->context, path.data, index * BLOCK_SIZE, data, BLOCK_SIZE, &len);
+            int answer = served->ops->read(served->context, path.data, index * BLOCK_SIZE, data,
+                                           BLOCK_SIZE, &len);
             e = let_clock(node, paused, answer);
             if (block->data) { /* it did, and filled this block in between */
                 mem_free(block->data);
@@ -348,11 +346,12 @@ static int get_block(struct vnode *node, uint64_t index, struct block **ret)
     return 0;
 }
 
-static int served_read(struct vnode *node, void *buffer, size_t size, uint64_t offset, size_t *ret_len)
+static int served_read(struct vnode *node, void *buffer, size_t size, uint64_t offset,
+                       size_t *ret_len)
 {
     size_t done = 0;
     while (done < size && offset + done <= INT64_MAX) {
-        struct block *block;
+        struct block *block = NULL;
         uint32_t within = (uint32_t)((offset + done) % BLOCK_SIZE);
         int e = get_block(node, (offset + done) / BLOCK_SIZE, &block);
         if (e == FILE_PARKED || (e != 0 && done == 0))
@@ -390,7 +389,8 @@ static void changed(struct vnode *node)
     snode_of(node)->fetched = 0;
 }
 
-static int served_write(struct vnode *node, const void *data, size_t len, uint64_t offset, size_t *ret_len)
+static int served_write(struct vnode *node, const void *data, size_t len, uint64_t offset,
+                        size_t *ret_len)
 {
     struct served *served = served_of(node);
     struct buf path;
@@ -407,7 +407,8 @@ static int served_write(struct vnode *node, const void *data, size_t len, uint64
     while (done < len && e == 0) {
         size_t piece = len - done < WRITE_PIECE ? len - done : WRITE_PIECE;
         bool paused = hold_clock(node);
-        int answer = served->ops->write(served->context, path.data, offset + done, (const char *)data + done, piece);
+        int answer = served->ops->write(served->context, path.data, offset + done,
+                                        (const char *)data + done, piece);
         e = let_clock(node, paused, answer);
         if (e == 0)
             done += piece;
@@ -502,7 +503,8 @@ static int served_remove(struct vnode *dir, struct str name, struct vnode *node)
 int capful_list_add(struct capful_list *list, const char *name, const struct capful_stat *stat)
 {
     size_t len = strlen(name);
-    if (len == 0 || len > NAME_LENGTH_MAX || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (len == 0 || len > NAME_LENGTH_MAX || strchr(name, '/') || strcmp(name, ".") == 0 ||
+        strcmp(name, "..") == 0)
         return CAPFUL_EINVAL;
     if (list->failed)
         return list->failed;
@@ -521,7 +523,8 @@ int capful_list_add(struct capful_list *list, const char *name, const struct cap
     size_t at = list->names.len;
     if (!buf_add(&list->names, name, len))
         return list->failed = CAPFUL_ENOMEM;
-    list->list[list->count++] = (struct listed){(uint32_t)at, (uint16_t)len, stat ? (uint8_t)type_of(stat->kind) : 0};
+    list->list[list->count++] =
+        (struct listed){(uint32_t)at, (uint16_t)len, stat ? (uint8_t)type_of(stat->kind) : 0};
     return 0;
 }
 

@@ -1,4 +1,5 @@
-/* Files that come from outside the sandbox: what is read and written goes through the host's functions. */
+/* Files that come from outside the sandbox: what is read and written goes through the host's
+ * functions. */
 #include "base/mem.h"
 #include "vfs/vfs.h"
 
@@ -16,13 +17,15 @@ static struct stream *stream_of(struct file *file)
 static int stream_read(struct file *file, void *buffer, size_t size, size_t *ret_len)
 {
     struct stream *stream = stream_of(file);
-    return stream->ops->read ? stream->ops->read(stream->context, buffer, size, ret_len) : ERRNO_BADF;
+    return stream->ops->read ? stream->ops->read(stream->context, buffer, size, ret_len)
+                             : ERRNO_BADF;
 }
 
 static int stream_write(struct file *file, const void *data, size_t len, size_t *ret_len)
 {
     struct stream *stream = stream_of(file);
-    return stream->ops->write ? stream->ops->write(stream->context, data, len, ret_len) : ERRNO_BADF;
+    return stream->ops->write ? stream->ops->write(stream->context, data, len, ret_len)
+                              : ERRNO_BADF;
 }
 
 static unsigned stream_ready(struct file *file)
@@ -54,7 +57,8 @@ static const struct file_ops stream_file_ops = {
     .release = stream_release,
 };
 
-int stream_new(const struct stream_ops *ops, void *context, bool readable, bool writable, struct file **ret)
+int stream_new(const struct stream_ops *ops, void *context, bool readable, bool writable,
+               struct file **ret)
 {
     struct stream *stream = mem_zalloc(sizeof *stream);
     if (!stream)

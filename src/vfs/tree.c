@@ -1,7 +1,7 @@
 /* Inodes and names of the memory file system, see tree.h.
  *
- * Every change has two parts: first everything that may fail (limits, memory, making shared nodes our own), which
- * changes nothing that can be seen; then the change itself, which cannot fail.
+ * Every change has two parts: first everything that may fail (limits, memory, making shared nodes
+ * our own), which changes nothing that can be seen; then the change itself, which cannot fail.
  */
 #include "vfs/tree.h"
 
@@ -15,10 +15,11 @@
 #include "kernel/kernel.h"
 #include "vfs/chunk.h"
 
-#define FIRST_COOKIE 3u /* 0 is the start, 1 and 2 follow "." and ".." */
+#define FIRST_COOKIE 3u  /* 0 is the start, 1 and 2 follow "." and ".." */
 #define SMALL        16u /* entries up to which a directory is searched from end to end */
-#define INODE_COST   (sizeof(struct inode) + 64) /* with its share of the table */
-#define DIRENT_COST  (sizeof(struct dirent) + 16)
+/* With their share of the maps that hold them, which is large where few of many are left. */
+#define INODE_COST   (sizeof(struct inode) + 192)
+#define DIRENT_COST  (sizeof(struct dirent) + 160)
 
 struct dirent {
     struct counted count;
@@ -226,7 +227,8 @@ static int over(const struct tree *tree, const char *limit, uint64_t value)
 {
     struct kernel *kernel = tree->kernel;
     if (kernel->current)
-        kernel_stop_limit(kernel, limit, "the limit %s of %llu is reached", limit, (unsigned long long)value);
+        kernel_stop_limit(kernel, limit, "the limit %s of %llu is reached", limit,
+                          (unsigned long long)value);
     return ERRNO_NOSPC;
 }
 
@@ -244,21 +246,21 @@ static void discharge(struct tree *tree, uint64_t bytes)
     tree->charged -= bytes;
 }
 
-int tree_charge_bytes(struct tree *tree, uint64_t bytes)
+int tree_charge_bytes(struct tree *tree, uint64_t bytes, uint64_t chunks)
 {
     uint64_t limit = tree->kernel->limits.vfs_bytes;
     if (bytes > limit || tree->bytes > limit - bytes)
         return over(tree, "vfs_bytes", limit);
-    int e = charge(tree, bytes);
+    int e = charge(tree, bytes + chunks * CHUNK_COST);
     if (e == 0)
         tree->bytes += bytes;
     return e;
 }
 
-void tree_discharge_bytes(struct tree *tree, uint64_t bytes)
+void tree_discharge_bytes(struct tree *tree, uint64_t bytes, uint64_t chunks)
 {
     tree->bytes -= bytes;
-    discharge(tree, bytes);
+    discharge(tree, bytes + chunks * CHUNK_COST);
 }
 
 static int charge_node(struct tree *tree, uint64_t bytes)
@@ -369,7 +371,8 @@ static uint64_t node_bytes(const struct inode *inode)
 
 int tree_save(struct tree *tree, struct tree_state *ret)
 {
-    struct tree_state state = {radix_copy(&tree->table), tree->next_ino, tree->bytes, tree->nodes, tree->charged};
+    struct tree_state state = {radix_copy(&tree->table), tree->next_ino, tree->bytes, tree->nodes,
+                               tree->charged};
     for (uint32_t i = 0; tree->orphans > 0 && i < tree->pins.alloc; i++) {
         uint64_t ino = tree->pins.slots[i].key;
         const struct inode *inode = ino ? radix_get(&state.table, ino) : NULL;
@@ -383,7 +386,7 @@ int tree_save(struct tree *tree, struct tree_state *ret)
         state.charged -= INODE_COST + node_bytes(inode);
         if (inode->type == FILE_REGULAR) {
             state.bytes -= inode->held;
-            state.charged -= inode->held;
+            state.charged -= inode->held + inode->chunks * CHUNK_COST;
         }
         unref_inode(radix_take(&state.table, ino));
     }
@@ -407,7 +410,10 @@ static bool own_inode(struct inode **at)
     struct inode *copy = mem_alloc(sizeof *copy);
     if (!copy)
         return false;
-    *copy = *inode;
+    /* All but the count, which other threads may be changing. */
+    memcpy((char *)copy + offsetof(struct inode, type),
+           (const char *)inode + offsetof(struct inode, type),
+           sizeof *copy - offsetof(struct inode, type));
     atomic_init(&copy->count.refs, 1);
     copy->map = radix_copy(&inode->map);
     if (copy->text)
@@ -445,7 +451,7 @@ static void free_inode(struct tree *tree, uint64_t ino)
     struct inode *inode = radix_take(&tree->table, ino);
     discharge_node(tree, node_bytes(inode));
     if (inode->type == FILE_REGULAR)
-        tree_discharge_bytes(tree, inode->held);
+        tree_discharge_bytes(tree, inode->held, inode->chunks);
     unref_inode(inode);
 }
 
@@ -468,7 +474,8 @@ void tree_unpin(struct tree *tree, uint64_t ino)
     if (!inode || inode->links > 0)
         return;
     if (!radix_own(&tree->table, ino))
-        return; /* short of memory a nameless inode stays in a table that is shared, until the tree goes */
+        return; /* short of memory a nameless inode stays in a table that is shared, until the tree
+                   goes */
     tree->orphans--;
     free_inode(tree, ino);
 }
@@ -490,16 +497,18 @@ static void drop_name(struct tree *tree, uint64_t ino, struct inode *inode)
 
 static bool is_named(const struct dirent *entry, uint32_t hash, struct str name)
 {
-    return entry->hash == hash && entry->len == name.len && memcmp(entry->name, name.ptr, name.len) == 0;
+    return entry->hash == hash && entry->len == name.len &&
+           memcmp(entry->name, name.ptr, name.len) == 0;
 }
 
-static struct dirent *find_dirent(struct tree *tree, uint64_t dir, const struct inode *inode, struct str name,
-                                  uint64_t *ret_cookie)
+static struct dirent *find_dirent(struct tree *tree, uint64_t dir, const struct inode *inode,
+                                  struct str name, uint64_t *ret_cookie)
 {
     uint32_t hash = hash_name(name);
     struct dirindex *index = inode->entries > SMALL ? get_index(tree, dir, inode) : NULL;
     if (index) {
-        for (uint32_t i = hash & (index->alloc - 1); index->cookies[i] != 0; i = (i + 1) & (index->alloc - 1)) {
+        for (uint32_t i = hash & (index->alloc - 1); index->cookies[i] != 0;
+             i = (i + 1) & (index->alloc - 1)) {
             if (index->hashes[i] != hash || index->cookies[i] == 1)
                 continue;
             struct dirent *entry = radix_get(&inode->map, index->cookies[i]);
@@ -573,8 +582,8 @@ struct change {
 };
 
 /* `ino` 0 with FILE_UNKNOWN: a whiteout goes in. */
-static int prepare(struct tree *tree, uint64_t dir, struct str name, bool put, uint64_t ino, enum file_type type,
-                   struct change *ret)
+static int prepare(struct tree *tree, uint64_t dir, struct str name, bool put, uint64_t ino,
+                   enum file_type type, struct change *ret)
 {
     const struct inode *seen = tree_get(tree, dir);
     if (!seen || seen->links == 0)
@@ -598,7 +607,8 @@ static int prepare(struct tree *tree, uint64_t dir, struct str name, bool put, u
             discharge(tree, DIRENT_COST + name.len);
             return ERRNO_NOMEM;
         }
-        /* Making room may have copied nodes on the way to the old entry: it is ours still, since they were ours. */
+        /* Making room may have copied nodes on the way to the old entry: it is ours still, since
+         * they were ours. */
     }
     *ret = change;
     return 0;
@@ -646,7 +656,8 @@ static uint64_t commit(struct tree *tree, struct change *change)
     return cookie;
 }
 
-static int insert_inode(struct tree *tree, const struct tree_make *make, struct inode **ret, uint64_t *ret_ino)
+static int insert_inode(struct tree *tree, const struct tree_make *make, struct inode **ret,
+                        uint64_t *ret_ino)
 {
     int e = charge_node(tree, make->text.len);
     if (e != 0)
@@ -663,7 +674,8 @@ static int insert_inode(struct tree *tree, const struct tree_make *make, struct 
     return 0;
 }
 
-int tree_make(struct tree *tree, uint64_t dir, struct str name, const struct tree_make *make, uint64_t *ret_ino)
+int tree_make(struct tree *tree, uint64_t dir, struct str name, const struct tree_make *make,
+              uint64_t *ret_ino)
 {
     struct inode *inode;
     uint64_t ino;
@@ -804,7 +816,8 @@ int tree_remove(struct tree *tree, uint64_t dir, struct str name, bool whiteout)
     return 0;
 }
 
-int tree_rename(struct tree *tree, uint64_t from, struct str from_name, uint64_t to, struct str to_name, bool whiteout)
+int tree_rename(struct tree *tree, uint64_t from, struct str from_name, uint64_t to,
+                struct str to_name, bool whiteout)
 {
     struct tree_entry moved;
     struct inode *victim = NULL, *inode = NULL;
@@ -822,8 +835,10 @@ int tree_rename(struct tree *tree, uint64_t from, struct str from_name, uint64_t
         if (e != 0)
             abandon(tree, &out);
     }
-    /* In one directory both changes need room of their own: the second cookie comes after the first. */
-    if (e == 0 && out.fresh && out.dir == in.dir && !radix_reserve(&in.dir->map, in.dir->next_cookie + 1)) {
+    /* In one directory both changes need room of their own: the second cookie comes after the
+     * first. */
+    if (e == 0 && out.fresh && out.dir == in.dir &&
+        !radix_reserve(&in.dir->map, in.dir->next_cookie + 1)) {
         abandon(tree, &out);
         e = ERRNO_NOMEM;
     }
@@ -908,17 +923,20 @@ const char *tree_check(const struct tree *tree)
 {
     uint64_t ino = 0, nodes = 0, bytes = 0, charged = 0, orphans = 0;
     for (const struct inode *inode; (inode = radix_next(&tree->table, ino, &ino)); ino++) {
-        const char *wrong = inode->type == FILE_DIRECTORY ? check_directory(tree, ino, inode) : NULL;
+        const char *wrong =
+            inode->type == FILE_DIRECTORY ? check_directory(tree, ino, inode) : NULL;
         if (wrong)
             return wrong;
         orphans += inode->links == 0;
         if (inode->type == FILE_REGULAR) {
-            uint64_t held = 0, at = 0;
-            for (const struct chunk *chunk; (chunk = radix_next(&inode->map, at, &at)); at++)
+            uint64_t held = 0, chunks = 0, at = 0;
+            for (const struct chunk *chunk; (chunk = radix_next(&inode->map, at, &at));
+                 at++, chunks++)
                 held += chunk->size;
-            if (held != inode->held)
+            if (held != inode->held || chunks != inode->chunks)
                 return "wrong bytes held by a file";
             bytes += held;
+            charged += chunks * CHUNK_COST;
         }
         charged += inode->held;
         if (ino == TREE_ROOT)

@@ -2,7 +2,10 @@
 #include <stddef.h>
 
 #include "base/mem.h"
+#include "kernel/kernel.h"
 #include "vfs/node.h"
+
+#define VNODE_COST 256u
 
 void fs_init(struct fs *fs, const struct fs_ops *ops, struct vfs *vfs, bool read_only)
 {
@@ -108,7 +111,9 @@ void vnode_unref(struct vnode *node)
         take_out(node);
         if (fs->ops->forget)
             fs->ops->forget(node);
-        mem_free(node->name);
+        kernel_discharge(fs->vfs->kernel, node->charged);
+        if (!node->fixed_name)
+            mem_free(node->name);
         mem_free(node);
         fs_unref(fs);
         node = parent;
@@ -119,7 +124,8 @@ struct vnode *vnode_by_ino(struct fs *fs, uint64_t ino)
 {
     struct vfs *vfs = fs->vfs;
     uint32_t hash = hash_ino(fs, ino);
-    for (struct vnode *node = vfs->buckets[hash & (vfs->bucket_count - 1)]; node; node = node->hash_next) {
+    for (struct vnode *node = vfs->buckets[hash & (vfs->bucket_count - 1)]; node;
+         node = node->hash_next) {
         if (node->hash == hash && node->fs == fs && node->ino == ino && !node->parent)
             return vnode_ref(node);
     }
@@ -130,8 +136,10 @@ static struct vnode *find_place(const struct vnode *parent, struct str name)
 {
     struct vfs *vfs = parent->fs->vfs;
     uint32_t hash = hash_place(parent, name);
-    for (struct vnode *node = vfs->buckets[hash & (vfs->bucket_count - 1)]; node; node = node->hash_next) {
-        if (node->hash == hash && node->parent == parent && str_equal((struct str){node->name, node->name_len}, name))
+    for (struct vnode *node = vfs->buckets[hash & (vfs->bucket_count - 1)]; node;
+         node = node->hash_next) {
+        if (node->hash == hash && node->parent == parent &&
+            str_equal((struct str){node->name, node->name_len}, name))
             return node;
     }
     return NULL;
@@ -148,15 +156,34 @@ void vnode_hash_ino(struct vnode *node)
     put_in(node, hash_ino(node->fs, node->ino));
 }
 
+static void set_place(struct vnode *node, struct vnode *parent, char *name, size_t len)
+{
+    node->name = name;
+    node->name_len = (uint32_t)len;
+    node->parent = vnode_ref(parent);
+    put_in(node, hash_place(parent, (struct str){name, len}));
+}
+
+/* Charged to the sandbox: a guest that opens many directories holds all those above them. */
 int vnode_put(struct vnode *node, struct vnode *parent, struct str name)
 {
-    node->name = mem_dup(name.ptr, name.len);
-    if (!node->name)
+    uint32_t cost = VNODE_COST + (uint32_t)name.len;
+    char *copy = mem_dup(name.ptr, name.len);
+    if (!copy)
         return ERRNO_NOMEM;
-    node->name_len = (uint32_t)name.len;
-    node->parent = vnode_ref(parent);
-    put_in(node, hash_place(parent, name));
+    if (!kernel_charge(node->fs->vfs->kernel, cost)) {
+        mem_free(copy);
+        return ERRNO_NOSPC;
+    }
+    node->charged = cost;
+    set_place(node, parent, copy, name.len);
     return 0;
+}
+
+void vnode_put_fixed(struct vnode *node, struct vnode *parent, const char *name)
+{
+    node->fixed_name = true;
+    set_place(node, parent, (char *)name, strlen(name)); /* never written through */
 }
 
 void vnode_removed(struct vnode *parent, struct str name)

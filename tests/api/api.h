@@ -1,5 +1,6 @@
-/* Helpers of the tests in this directory. Each test is a program that uses <capful/capful.h> and nothing else of the
- * project; it prints a line for each failed check and exits with 0, 1, or 77 when the host cannot run it.
+/* Helpers of the tests in this directory. Each test is a program that uses <capful/capful.h> and
+ * nothing else of the project; it prints a line for each failed check and exits with 0, 1, or 77
+ * when the host cannot run it.
  */
 #ifndef CAPFUL_TESTS_API_H
 #define CAPFUL_TESTS_API_H
@@ -16,9 +17,10 @@
 
 static int api_checks, api_failures;
 
-#define CHECK(condition) api_check((condition) != 0, #condition, __FILE__, __LINE__)
+#define CHECK(condition)       api_check((condition) != 0, #condition, __FILE__, __LINE__)
 #define CHECK_STR(got, wanted) api_check_str((got), (wanted), #got, __FILE__, __LINE__)
-#define CHECK_INT(got, wanted) api_check_int((long long)(got), (long long)(wanted), #got, __FILE__, __LINE__)
+#define CHECK_INT(got, wanted)                                                                     \
+    api_check_int((long long)(got), (long long)(wanted), #got, __FILE__, __LINE__)
 
 static inline int api_check(int ok, const char *what, const char *file, int line)
 {
@@ -31,18 +33,21 @@ static inline int api_check(int ok, const char *what, const char *file, int line
     return ok;
 }
 
-static inline int api_check_str(const char *got, const char *wanted, const char *what, const char *file, int line)
+static inline int api_check_str(const char *got, const char *wanted, const char *what,
+                                const char *file, int line)
 {
     api_checks++;
     if (got == wanted || (got && wanted && strcmp(got, wanted) == 0))
         return 1;
     api_failures++;
-    printf("%s:%d: %s is \"%s\", not \"%s\"\n", file, line, what, got ? got : "(NULL)", wanted ? wanted : "(NULL)");
+    printf("%s:%d: %s is \"%s\", not \"%s\"\n", file, line, what, got ? got : "(NULL)",
+           wanted ? wanted : "(NULL)");
     fflush(stdout);
     return 0;
 }
 
-static inline int api_check_int(long long got, long long wanted, const char *what, const char *file, int line)
+static inline int api_check_int(long long got, long long wanted, const char *what, const char *file,
+                                int line)
 {
     api_checks++;
     if (got == wanted)
@@ -102,12 +107,14 @@ static inline struct capful_result *api_run(struct capful_sandbox *sandbox, cons
 }
 
 /* Runs, expects status ok and this value. */
-#define CHECK_VALUE(sandbox, code, wanted) api_check_value((sandbox), (code), (wanted), __FILE__, __LINE__)
-static inline void api_check_value(struct capful_sandbox *sandbox, const char *code, const char *wanted,
-                                   const char *file, int line)
+#define CHECK_VALUE(sandbox, code, wanted)                                                         \
+    api_check_value((sandbox), (code), (wanted), __FILE__, __LINE__)
+static inline void api_check_value(struct capful_sandbox *sandbox, const char *code,
+                                   const char *wanted, const char *file, int line)
 {
     struct capful_result *result = api_run(sandbox, code);
-    if (!api_check_str(capful_status_name(capful_result_status(result)), "ok", "status", file, line))
+    if (!api_check_str(capful_status_name(capful_result_status(result)), "ok", "status", file,
+                       line))
         printf("    %s\n", capful_result_message(result));
     api_check_str(capful_result_value(result, NULL), wanted, "value", file, line);
     capful_result_free(result);

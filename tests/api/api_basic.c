@@ -1,4 +1,5 @@
-/* Every public function at least once, each result looked at: files, snapshots, results, policies, errors. */
+/* Every public function at least once, each result looked at: files, snapshots, results, policies,
+ * errors. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -64,7 +65,8 @@ static void test_null(void)
 static void test_result(void)
 {
     struct capful_sandbox *sandbox = api_sandbox(NULL);
-    struct capful_result *result = api_run(sandbox, "console.log('out'); console.error('err'); ({a: [1, 'x', null]})");
+    struct capful_result *result =
+        api_run(sandbox, "console.log('out'); console.error('err'); ({a: [1, 'x', null]})");
     size_t len = 99;
     CHECK_INT(capful_result_status(result), CAPFUL_OK);
     CHECK_INT(capful_result_exit_code(result), 0);
@@ -167,7 +169,8 @@ static void test_limit(void)
     capful_policy_unref(policy);
 
     uint64_t start = api_now();
-    struct capful_result *result = api_run(sandbox, "console.log('first'); for (;;) try { for (;;); } finally { continue }");
+    struct capful_result *result =
+        api_run(sandbox, "console.log('first'); for (;;) try { for (;;); } finally { continue }");
     CHECK(api_now() - start < CAPFUL_SECOND);
     CHECK_INT(capful_result_status(result), CAPFUL_LIMIT);
     CHECK_STR(capful_result_limit(result), "wall");
@@ -222,9 +225,9 @@ static void test_job(void)
     struct capful_result *result = NULL;
     struct capful_error err;
     struct streams streams = {"", ""};
-    struct capful_job job =
-        api_job("console.log('to out'); console.error('to err');\n"
-                "[process.argv.slice(2), process.env.COLOUR, process.cwd(), require('fs').readFileSync(0, 'utf8')]");
+    struct capful_job job = api_job("console.log('to out'); console.error('to err');\n"
+                                    "[process.argv.slice(2), process.env.COLOUR, process.cwd(), "
+                                    "require('fs').readFileSync(0, 'utf8')]");
     job.argv = argv;
     job.env = env;
     job.cwd = "/tmp";
@@ -234,10 +237,17 @@ static void test_job(void)
     job.on_stderr = keep_err;
     job.context = &streams;
     api_must(capful_run(sandbox, &job, &result, &err), &err, "capful_run");
-    CHECK_STR(capful_result_value(result, NULL), "[[\"one\",\"\",\"drei \xc3\xa4\"],\"blue\",\"/tmp\",\"from stdin\"]");
+    CHECK_STR(capful_result_value(result, NULL),
+              "[[\"one\",\"\",\"drei \xc3\xa4\"],\"blue\",\"/tmp\",\"from stdin\"]");
     CHECK_STR(streams.out, "to out\n");
     CHECK_STR(streams.err, "to err\n");
     CHECK_STR(capful_result_stdout(result, NULL), "");
+    capful_result_free(result);
+    job.flags = CAPFUL_KEEP_OUTPUT;
+    api_must(capful_run(sandbox, &job, &result, &err), &err, "capful_run");
+    CHECK_STR(streams.out, "to out\nto out\n");
+    CHECK_STR(capful_result_stdout(result, NULL), "to out\n");
+    CHECK_STR(capful_result_stderr(result, NULL), "to err\n");
     capful_result_free(result);
 
     int ends[2];
@@ -271,7 +281,8 @@ static void test_job(void)
     job = api_job("for (let i = 0; i < 100; i++) console.log(i); 1");
     job.on_stdout = refuse_out;
     api_must(capful_run(sandbox, &job, &result, &err), &err, "capful_run");
-    CHECK(capful_result_status(result) != CAPFUL_LIMIT && capful_result_status(result) != CAPFUL_FAULT);
+    CHECK(capful_result_status(result) != CAPFUL_LIMIT &&
+          capful_result_status(result) != CAPFUL_FAULT);
     capful_result_free(result);
 
     job = api_job("1");
@@ -376,10 +387,13 @@ static void test_snapshots(void)
     CHECK_INT(capful_file_write(a, "more", "x", 1, &err), 0);
     CHECK_VALUE(a, "require('fs').readFileSync('kept', 'utf8')", "\"new\"");
     CHECK_INT(capful_snapshot_restore(a, snapshot, &err), 0);
-    CHECK_VALUE(a, "[require('fs').readdirSync('.'), require('fs').readFileSync('kept', 'utf8')]", "[[\"kept\"],\"old\"]");
+    CHECK_VALUE(a, "[require('fs').readdirSync('.'), require('fs').readFileSync('kept', 'utf8')]",
+                "[[\"kept\"],\"old\"]");
     capful_sandbox_free(a);
     CHECK_INT(capful_snapshot_restore(b, snapshot, &err), 0);
-    CHECK_VALUE(b, "require('fs').appendFileSync('kept', '+'); require('fs').readFileSync('kept', 'utf8')", "\"old+\"");
+    CHECK_VALUE(
+        b, "require('fs').appendFileSync('kept', '+'); require('fs').readFileSync('kept', 'utf8')",
+        "\"old+\"");
     CHECK_INT(capful_snapshot_restore(b, snapshot, &err), 0);
     CHECK_VALUE(b, "require('fs').readFileSync('kept', 'utf8')", "\"old\"");
     capful_snapshot_free(snapshot);
@@ -428,9 +442,11 @@ static struct capful_policy *tools_policy(int *count)
     struct capful_error err;
     api_must(capful_builder_new(&builder, &err), &err, "capful_builder_new");
     for (size_t i = 0; i < 4; i++) {
-        struct capful_tool tool = {.name = names[i], .call = echo, .context = count, .release = i ? NULL : release};
+        struct capful_tool tool = {
+            .name = names[i], .call = echo, .context = count, .release = i ? NULL : release};
         if (i == 0)
-            tool.schema = "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"}},\"required\":[\"n\"]}";
+            tool.schema = "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"}},"
+                          "\"required\":[\"n\"]}";
         if (i == 2)
             tool.max_calls = 1;
         api_must(capful_builder_tool(builder, &tool, &err), &err, "capful_builder_tool");
@@ -460,19 +476,22 @@ static void test_tools(void)
     capful_policy_unref(policy);
     capful_policy_unref(policy); /* the sandbox holds one */
     CHECK_VALUE(sandbox, "process.env.WHO", "\"policy\"");
-    struct capful_job job = api_job("const r = [];\n"
-                                    "r.push(await tools.echo({n: 5}));\n"
-                                    "r.push(await text());\n"
-                                    "for (const f of [() => tools.echo({n: 'x'}), () => tools.fails({}), () => tools.bad({}),\n"
-                                    "                 () => tools.text({})])\n"
-                                    "  try { await f() } catch (e) { r.push([e.name, e.tool, e.code]) }\n"
-                                    "r");
+    struct capful_job job = api_job(
+        "const r = [];\n"
+        "r.push(await tools.echo({n: 5}));\n"
+        "r.push(await text());\n"
+        "for (const f of [() => tools.echo({n: 'x'}), () => tools.fails({}), () => tools.bad({}),\n"
+        "                 () => tools.text({})])\n"
+        "  try { await f() } catch (e) { r.push([e.name, e.tool, e.code]) }\n"
+        "r");
     job.on_call = note_call;
     job.context = log;
     api_must(capful_run(sandbox, &job, &result, &err), &err, "capful_run");
-    CHECK_STR(capful_result_value(result, NULL),
-              "[{\"n\":5},\"plain \\\"text\\\"\",[\"ToolError\",\"echo\",\"schema\"],[\"ToolError\",\"fails\",\"gone\"],"
-              "[\"ToolError\",\"bad\",\"bad_result\"],[\"ToolDenied\",\"text\",\"budget\"]]");
+    CHECK_STR(
+        capful_result_value(result, NULL),
+        "[{\"n\":5},\"plain "
+        "\\\"text\\\"\",[\"ToolError\",\"echo\",\"schema\"],[\"ToolError\",\"fails\",\"gone\"],"
+        "[\"ToolError\",\"bad\",\"bad_result\"],[\"ToolDenied\",\"text\",\"budget\"]]");
     CHECK_INT(count, 4);
     CHECK_STR(log, "started done started done failed started failed started failed refused ");
     CHECK_INT(capful_result_call_count(result), 6);
@@ -501,7 +520,8 @@ static void test_tools(void)
 
     result = api_run(sandbox, "await tools.ecko({}); 1");
     CHECK_INT(capful_result_status(result), CAPFUL_ERROR);
-    CHECK(capful_result_error(result) && strstr(capful_result_error(result)->message, "\"echo\"") != NULL);
+    CHECK(capful_result_error(result) &&
+          strstr(capful_result_error(result)->message, "\"echo\"") != NULL);
     capful_result_free(result);
     CHECK(count < 1000);
     capful_sandbox_free(sandbox);
@@ -533,9 +553,12 @@ static void test_policy(void)
     CHECK(strstr(err.text, "test.jsonc:2:3") && strstr(err.text, "grants"));
     CHECK_INT(build_text("{\"grants\": [\"from_d\"]}", &policy, &err), CAPFUL_EPOLICY);
     CHECK_INT(build_text("{\"limits\": {\"memory\": true}}", &policy, &err), CAPFUL_EPOLICY);
-    CHECK_INT(build_text("{\"limits\": {\"memory\": \"12 parsecs\"}}", &policy, &err), CAPFUL_EPOLICY);
+    CHECK_INT(build_text("{\"limits\": {\"memory\": \"12 parsecs\"}}", &policy, &err),
+              CAPFUL_EPOLICY);
     CHECK_INT(build_text("[", &policy, &err), CAPFUL_EPOLICY);
-    CHECK_INT(build_text("{\"tools\": {\"t\": {\"command\": [\"no-such-program-at-all\"]}}}", &policy, &err), CAPFUL_EPOLICY);
+    CHECK_INT(build_text("{\"tools\": {\"t\": {\"command\": [\"no-such-program-at-all\"]}}}",
+                         &policy, &err),
+              CAPFUL_EPOLICY);
     CHECK(policy == NULL);
 
     /* with a policy only the policy grants */
@@ -544,10 +567,12 @@ static void test_policy(void)
     capful_policy_unref(policy);
     CHECK_VALUE(sandbox, "typeof tools.from_c + Object.keys(tools).length", "\"undefined0\"");
     capful_sandbox_free(sandbox);
-    CHECK_INT(build_text("{\"grants\": [{\"tool\": \"from_c\", \"max_calls\": 2}]}", &policy, &err), 0);
+    CHECK_INT(build_text("{\"grants\": [{\"tool\": \"from_c\", \"max_calls\": 2}]}", &policy, &err),
+              0);
     sandbox = api_sandbox(policy);
     capful_policy_unref(policy);
-    CHECK_VALUE(sandbox, "await from_c({}); await from_c({}); try { await from_c({}) } catch (e) { e.name }",
+    CHECK_VALUE(sandbox,
+                "await from_c({}); await from_c({}); try { await from_c({}) } catch (e) { e.name }",
                 "\"ToolDenied\"");
     capful_sandbox_free(sandbox);
 }
@@ -561,7 +586,8 @@ static void test_policy_file(void)
     int fd = mkstemp(path);
     static const char text[] =
         "{\"tools\": {\"upper\": {\"command\": [\"tr\", \"a-z\", \"A-Z\"], \"output\": \"json\"},\n"
-        "             \"say\": {\"schema\": {\"properties\": {\"what\": {}}}, \"command\": [\"echo\", \"-n\", \"<{what}>\"],\n"
+        "             \"say\": {\"schema\": {\"properties\": {\"what\": {}}}, \"command\": "
+        "[\"echo\", \"-n\", \"<{what}>\"],\n"
         "                     \"input\": \"none\", \"output\": \"text\"},\n"
         "             \"false\": {\"command\": [\"sh\", \"-c\", \"echo oh no >&2; exit 3\"]}},\n"
         " \"grants\": [\"upper\", \"say\", \"false\"], \"env\": {\"A\": \"b\"}}\n";
@@ -577,7 +603,9 @@ static void test_policy_file(void)
     capful_policy_unref(policy);
     CHECK_VALUE(sandbox, "await upper({key: 'value'})", "{\"KEY\":\"VALUE\"}");
     CHECK_VALUE(sandbox, "await say({what: '; rm -rf / $HOME'})", "\"<; rm -rf / $HOME>\"");
-    CHECK_VALUE(sandbox, "try { await tools['false']({}) } catch (e) { [e.name, e.code, e.data.exit, /oh no/.test(e.message)] }",
+    CHECK_VALUE(sandbox,
+                "try { await tools['false']({}) } catch (e) { [e.name, e.code, e.data.exit, /oh "
+                "no/.test(e.message)] }",
                 "[\"ToolError\",\"exit\",3,true]");
     CHECK_VALUE(sandbox, "process.env.A", "\"b\"");
     capful_sandbox_free(sandbox);
@@ -624,22 +652,30 @@ static void test_mounts(void)
     api_must(capful_builder_new(&builder, &err), &err, "capful_builder_new");
     api_must(capful_builder_mount(builder, dir, "/ro", CAPFUL_MOUNT_RO, &err), &err, "mount");
     api_must(capful_builder_mount(builder, dir, "/rw", CAPFUL_MOUNT_RW, &err), &err, "mount");
-    api_must(capful_builder_mount(builder, dir, "/over", CAPFUL_MOUNT_OVERLAY, &err), &err, "mount");
+    api_must(capful_builder_mount(builder, dir, "/over", CAPFUL_MOUNT_OVERLAY, &err), &err,
+             "mount");
     CHECK_INT(capful_builder_mount(builder, dir, "/ro", CAPFUL_MOUNT_RO, &err), CAPFUL_EINVAL);
     CHECK_INT(capful_builder_mount(builder, dir, "/proc/x", CAPFUL_MOUNT_RO, &err), CAPFUL_EINVAL);
-    CHECK_INT(capful_builder_mount(builder, dir, "not/absolute", CAPFUL_MOUNT_RO, &err), CAPFUL_EINVAL);
+    CHECK_INT(capful_builder_mount(builder, dir, "not/absolute", CAPFUL_MOUNT_RO, &err),
+              CAPFUL_EINVAL);
     api_must(capful_builder_build(builder, &policy, &err), &err, "capful_builder_build");
     capful_builder_free(builder);
     struct capful_sandbox *sandbox = api_sandbox(policy);
     capful_policy_unref(policy);
 
     CHECK_VALUE(sandbox, "require('fs').readFileSync('/ro/a', 'utf8')", "\"host a\"");
-    CHECK_VALUE(sandbox, "try { require('fs').writeFileSync('/ro/a', 'x') } catch (e) { e.code }", "\"EROFS\"");
-    CHECK_VALUE(sandbox, "try { require('fs').readFileSync('/ro/out', 'utf8') } catch (e) { e.code }", "\"ENOENT\"");
+    CHECK_VALUE(sandbox, "try { require('fs').writeFileSync('/ro/a', 'x') } catch (e) { e.code }",
+                "\"EROFS\"");
+    CHECK_VALUE(sandbox,
+                "try { require('fs').readFileSync('/ro/out', 'utf8') } catch (e) { e.code }",
+                "\"ENOENT\"");
     CHECK_VALUE(sandbox, "require('fs').writeFileSync('/rw/c', 'guest'); 1", "1");
     CHECK(host_has(dir, "c"));
-    CHECK_VALUE(sandbox, "const fs = require('fs'); fs.writeFileSync('/over/a', 'mine'); fs.writeFileSync('/over/d', 'n');"
-                         "fs.unlinkSync('/over/b'); fs.readFileSync('/over/a', 'utf8')", "\"mine\"");
+    CHECK_VALUE(sandbox,
+                "const fs = require('fs'); fs.writeFileSync('/over/a', 'mine'); "
+                "fs.writeFileSync('/over/d', 'n');"
+                "fs.unlinkSync('/over/b'); fs.readFileSync('/over/a', 'utf8')",
+                "\"mine\"");
     CHECK(!host_has(dir, "d"));
     CHECK(host_has(dir, "b"));
     CHECK_INT(capful_file_diff(sandbox, note_diff, list, &err), 0);
@@ -665,11 +701,13 @@ struct served {
 static int serve_list(void *context, const char *path, struct capful_list *list)
 {
     struct served *s = context;
-    struct capful_stat fixed = {CAPFUL_FILE, 5, 0, 0444, 1}, text = {CAPFUL_FILE, s->len, 0, 0644, 1};
+    struct capful_stat fixed = {CAPFUL_FILE, 5, 0, 0444, 1},
+                       text = {CAPFUL_FILE, s->len, 0, 0644, 1};
     s->lists++;
     if (path[0])
         return ENOTDIR;
-    return capful_list_add(list, "fixed", &fixed) || capful_list_add(list, "text", &text) ? ENOMEM : 0;
+    return capful_list_add(list, "fixed", &fixed) || capful_list_add(list, "text", &text) ? ENOMEM
+                                                                                          : 0;
 }
 
 static int serve_stat(void *context, const char *path, struct capful_stat *ret)
@@ -686,7 +724,8 @@ static int serve_stat(void *context, const char *path, struct capful_stat *ret)
     return 0;
 }
 
-static int serve_read(void *context, const char *path, uint64_t offset, void *buffer, size_t size, size_t *ret_len)
+static int serve_read(void *context, const char *path, uint64_t offset, void *buffer, size_t size,
+                      size_t *ret_len)
 {
     struct served *s = context;
     const char *text = strcmp(path, "text") == 0 ? s->text : "fixed";
@@ -699,7 +738,8 @@ static int serve_read(void *context, const char *path, uint64_t offset, void *bu
     return 0;
 }
 
-static int serve_write(void *context, const char *path, uint64_t offset, const void *data, size_t len)
+static int serve_write(void *context, const char *path, uint64_t offset, const void *data,
+                       size_t len)
 {
     struct served *s = context;
     if (strcmp(path, "text") != 0)
@@ -730,14 +770,18 @@ static void serve_release(void *context)
 static void test_served(void)
 {
     struct served served = {"hello", 5, 0, 0};
-    static const struct capful_mount_ops ops = {.list = serve_list, .stat = serve_stat, .read = serve_read,
-                                                .write = serve_write, .truncate = serve_truncate,
+    static const struct capful_mount_ops ops = {.list = serve_list,
+                                                .stat = serve_stat,
+                                                .read = serve_read,
+                                                .write = serve_write,
+                                                .truncate = serve_truncate,
                                                 .release = serve_release};
     struct capful_builder *builder = NULL;
     struct capful_policy *policy = NULL;
     struct capful_error err;
     api_must(capful_builder_new(&builder, &err), &err, "capful_builder_new");
-    api_must(capful_builder_serve(builder, "/served", &ops, &served, &err), &err, "capful_builder_serve");
+    api_must(capful_builder_serve(builder, "/served", &ops, &served, &err), &err,
+             "capful_builder_serve");
     api_must(capful_builder_build(builder, &policy, &err), &err, "capful_builder_build");
     capful_builder_free(builder);
     struct capful_sandbox *sandbox = api_sandbox(policy);
@@ -746,7 +790,8 @@ static void test_served(void)
     CHECK_VALUE(sandbox, "require('fs').readFileSync('/served/text', 'utf8')", "\"hello\"");
     CHECK_VALUE(sandbox, "require('fs').writeFileSync('/served/text', 'changed'); 1", "1");
     CHECK(served.len == 7 && memcmp(served.text, "changed", 7) == 0);
-    CHECK_VALUE(sandbox, "try { require('fs').readFileSync('/served/none') } catch (e) { e.code }", "\"ENOENT\"");
+    CHECK_VALUE(sandbox, "try { require('fs').readFileSync('/served/none') } catch (e) { e.code }",
+                "\"ENOENT\"");
     CHECK(served.lists > 0);
     capful_sandbox_free(sandbox);
     CHECK_INT(served.released, 1);

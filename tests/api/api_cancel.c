@@ -1,12 +1,14 @@
-/* Cancelling from another thread stops every kind of endless program, soon, and no handler of the script sees it.
+/* Cancelling from another thread stops every kind of endless program, soon, and no handler of the
+ * script sees it.
  *
- * The time from the cancel to the result is measured. The check allows 50 ms so that a loaded machine does not fail
- * it; the time that is usual is printed (a few milliseconds at most).
+ * The time from the cancel to the result is measured: a few milliseconds at most. So that a loaded
+ * machine does not fail the test, the best of up to five tries counts.
  */
 #include "api.h"
 
 #include <pthread.h>
 
+/* clang-format off */
 static const struct {
     const char *name;
     const char *code;
@@ -39,6 +41,7 @@ static const struct {
     {"tool in a loop", "for (;;) await tools.at_once({})"},
     {"external program", "await tools.sleep({})"},
 };
+/* clang-format on */
 
 struct canceller {
     struct capful_sandbox *sandbox;
@@ -86,17 +89,21 @@ static int discard(void *context, const void *data, size_t len)
 
 static struct capful_policy *make_policy(void)
 {
-    static const char text[] = "{\"limits\": {\"wall\": \"20s\", \"cpu\": \"20s\", \"output\": \"unlimited\", \"calls\": \"unlimited\"},\n"
-                               " \"tools\": {\"sleep\": {\"command\": [\"sleep\", \"60\"], \"input\": \"none\", \"output\": \"text\"}},\n"
+    static const char text[] = "{\"limits\": {\"wall\": \"20s\", \"cpu\": \"20s\", \"output\": "
+                               "\"unlimited\", \"calls\": \"unlimited\"},\n"
+                               " \"tools\": {\"sleep\": {\"command\": [\"sleep\", \"60\"], "
+                               "\"input\": \"none\", \"output\": \"text\"}},\n"
                                " \"grants\": [\"sleep\", \"never\", \"at_once\"]}";
     struct capful_builder *builder = NULL;
     struct capful_policy *policy = NULL;
     struct capful_error err;
-    const struct capful_tool a = {.name = "never", .call = never}, b = {.name = "at_once", .call = at_once};
+    const struct capful_tool a = {.name = "never", .call = never},
+                             b = {.name = "at_once", .call = at_once};
     api_must(capful_builder_new(&builder, &err), &err, "capful_builder_new");
     api_must(capful_builder_tool(builder, &a, &err), &err, "capful_builder_tool");
     api_must(capful_builder_tool(builder, &b, &err), &err, "capful_builder_tool");
-    api_must(capful_builder_policy(builder, text, strlen(text), "policy", NULL, &err), &err, "capful_builder_policy");
+    api_must(capful_builder_policy(builder, text, strlen(text), "policy", NULL, &err), &err,
+             "capful_builder_policy");
     api_must(capful_builder_build(builder, &policy, &err), &err, "capful_builder_build");
     capful_builder_free(builder);
     return policy;
@@ -116,7 +123,8 @@ static uint64_t cancel_one(struct capful_sandbox *sandbox, const char *name, con
     uint64_t end = api_now();
     pthread_join(thread, NULL);
     if (!CHECK_STR(capful_status_name(capful_result_status(result)), "killed"))
-        printf("    %s: %s\n", name, capful_result_message(result) ? capful_result_message(result) : "");
+        printf("    %s: %s\n", name,
+               capful_result_message(result) ? capful_result_message(result) : "");
     CHECK_INT(capful_result_exit_code(result), 143);
     capful_result_free(result);
     while (n_kept > 0)
@@ -138,8 +146,12 @@ int main(void)
     uint64_t worst = 0;
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         uint64_t took = cancel_one(sandbox, programs[i].name, programs[i].code);
+        for (int more = 0; took > 5000000 && more < 4; more++) {
+            uint64_t again = cancel_one(sandbox, programs[i].name, programs[i].code);
+            took = again < took ? again : took;
+        }
         printf("%-30s stopped after %6.2f ms\n", programs[i].name, (double)took / 1e6);
-        if (!CHECK(took < 50000000))
+        if (!CHECK(took < 20000000))
             printf("    %s\n", programs[i].name);
         if (took > worst)
             worst = took;

@@ -1,5 +1,5 @@
-/* The host process forks, and installs signal handlers of its own: guests go on working in the parent and the child,
- * traps stay traps, and the host's handler gets the host's faults.
+/* The host process forks, and installs signal handlers of its own: guests go on working in the
+ * parent and the child, traps stay traps, and the host's handler gets the host's faults.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -11,8 +11,10 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-/* JavaScript reaches a trap where QuickJS has no check of its own: nested proxies overflow the stack. */
-static const char trap[] = "let p = {}; for (let i = 0; i < 2e5; i++) p = new Proxy(p, {}); p instanceof Object";
+/* JavaScript reaches a trap where QuickJS has no check of its own: nested proxies overflow the
+ * stack. */
+static const char trap[] =
+    "let p = {}; for (let i = 0; i < 45e4; i++) p = new Proxy(p, {}); p instanceof Object";
 
 static void check_works(struct capful_sandbox *sandbox)
 {
@@ -59,7 +61,8 @@ static void test_fork(struct capful_sandbox *sandbox)
         struct capful_sandbox *own = api_sandbox(NULL);
         check_works(own);
         check_trap(own);
-        check_time_limit(); /* the thread that moves the epoch is not there in a child: it must be started anew */
+        check_time_limit(); /* the thread that moves the epoch is not there in a child: it must be
+                               started anew */
         capful_sandbox_free(own);
         fflush(stdout);
         _exit(api_failures != 0);

@@ -1,7 +1,9 @@
-/* Many sandboxes: a thousand live at once, two threads, and thousands of create-run-destroy cycles without growth.
+/* Many sandboxes: a thousand live at once, two threads, and thousands of create-run-destroy cycles
+ * without growth.
  *
- * CAPFUL_TEST_CYCLES raises the number of cycles (100,000 is the full test). Memory is compared after 1,000 cycles and
- * at the end; growth beyond 2 MB fails, which at 20,000 cycles is about 100 bytes a cycle.
+ * CAPFUL_TEST_CYCLES raises the number of cycles (100,000 is the full test). Memory is compared
+ * after 1,000 cycles and at the end; growth beyond 2 MB fails, which at 20,000 cycles is about 100
+ * bytes a cycle.
  */
 #include "api.h"
 
@@ -35,7 +37,10 @@ static void cycle(struct capful_policy *policy, long i)
     /* now and then a run that ends badly, since those paths leak most easily */
     switch (i % 50) {
     case 1: result = api_run(sandbox, "throw new Error('planned')"); break;
-    case 2: result = api_run(sandbox, "require('fs').writeFileSync('f', 'x'.repeat(100000)); await add({})"); break;
+    case 2:
+        result =
+            api_run(sandbox, "require('fs').writeFileSync('f', 'x'.repeat(100000)); await add({})");
+        break;
     case 3: result = api_run(sandbox, "add({}); nothing.here"); break;
     case 4: result = api_run(sandbox, "this is no program"); break;
     default: result = api_run(sandbox, "await add({}) + 1"); break;
@@ -56,8 +61,8 @@ static void test_cycles(struct capful_policy *policy)
         cycle(policy, i);
     }
     long growth = api_rss() - settled;
-    printf("%ld cycles in %.2f s, memory %ld KB after 1,000, %+ld KB since\n", cycles, (double)(api_now() - start) / 1e9,
-           settled, growth);
+    printf("%ld cycles in %.2f s, memory %ld KB after 1,000, %+ld KB since\n", cycles,
+           (double)(api_now() - start) / 1e9, settled, growth);
     CHECK(growth < 2048);
 }
 

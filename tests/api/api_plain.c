@@ -1,7 +1,16 @@
-/* A host with little: an address space of 2 GB, and then the plain images by choice. All works as before, slower. */
+/* A host with little: an address space of 2 GB, memfd_create refused as tight containers do, the
+ * scan for dirty pages refused, openat2 missing; and the plain images by choice. All works as
+ * before, slower.
+ */
 #include "api.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static void add(struct capful_call *call, void *context)
@@ -28,19 +37,27 @@ static void check_everything(void)
 
     struct capful_sandbox *sandbox = api_sandbox(policy);
     CHECK_VALUE(sandbox, "await add({}) + (await Promise.all([add({}), add({})])).length", "9");
-    CHECK_VALUE(sandbox, "const fs = require('fs'); fs.writeFileSync('f', 'x'.repeat(1e6)); fs.statSync('f').size", "1000000");
+    CHECK_VALUE(
+        sandbox,
+        "const fs = require('fs'); fs.writeFileSync('f', 'x'.repeat(1e6)); fs.statSync('f').size",
+        "1000000");
     struct capful_result *result = api_run(sandbox, "for (;;);");
     CHECK_STR(capful_result_limit(result), "wall");
     capful_result_free(result);
     result = api_run(sandbox, "const a = []; for (;;) a.push('x'.repeat(100000) + a.length)");
-    CHECK(capful_result_status(result) == CAPFUL_LIMIT || capful_result_status(result) == CAPFUL_ERROR);
+    CHECK(capful_result_status(result) == CAPFUL_LIMIT ||
+          capful_result_status(result) == CAPFUL_ERROR);
     CHECK(capful_result_status(result) != CAPFUL_LIMIT || capful_result_limit(result) != NULL);
     capful_result_free(result);
-    result = api_run(sandbox, "let p = {}; for (let i = 0; i < 1e5; i++) p = new Proxy(p, {}); p instanceof Object");
-    CHECK(capful_result_status(result) == CAPFUL_ERROR || capful_result_status(result) == CAPFUL_LIMIT);
+    result = api_run(
+        sandbox,
+        "let p = {}; for (let i = 0; i < 1e5; i++) p = new Proxy(p, {}); p instanceof Object");
+    CHECK(capful_result_status(result) == CAPFUL_ERROR ||
+          capful_result_status(result) == CAPFUL_LIMIT);
     capful_result_free(result);
     CHECK_VALUE(sandbox, "const f = (n) => n ? f(n - 1) + 1 : 0; f(4000)", "4000");
-    CHECK_VALUE(sandbox, "const g = () => g() + 1; try { g() } catch (e) { e.name }", "\"RangeError\"");
+    CHECK_VALUE(sandbox, "const g = () => g() + 1; try { g() } catch (e) { e.name }",
+                "\"RangeError\"");
     for (int i = 0; i < 100; i++) {
         struct capful_sandbox *other = api_sandbox(policy);
         CHECK_VALUE(other, "require('fs').readdirSync('.').length", "0");
@@ -92,6 +109,96 @@ static void plain_by_choice(void)
     check_everything();
 }
 
+/* From here on the system call answers this error; with `argument`, only where that is its second
+ * argument. */
+static int refuse(unsigned number, int error, unsigned argument)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, argument, 0, argument ? 1 : 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void works_with_kind(const char *what, const char *wanted)
+{
+    struct capful_error err;
+    const char *kind = capful_engine_kind(&err);
+    if (!CHECK(kind != NULL)) {
+        printf("    %s\n", err.text);
+        return;
+    }
+    printf("%s: %s images\n", what, kind);
+    if (wanted)
+        CHECK_STR(kind, wanted);
+    check_everything();
+}
+
+static void no_memfd(void)
+{
+    if (!refuse(SYS_memfd_create, EPERM, 0))
+        return;
+    CHECK(syscall(SYS_memfd_create, "x", 0) < 0 && errno == EPERM);
+    works_with_kind("memfd_create refused with EPERM", "plain");
+}
+
+static void no_memfd_call(void)
+{
+    if (!refuse(SYS_memfd_create, ENOSYS, 0))
+        return;
+    works_with_kind("memfd_create missing", "plain");
+}
+
+/* PAGEMAP_SCAN is an ioctl: _IOWR('f', 16, struct of 96 bytes) */
+static void no_pagemap_scan(void)
+{
+    if (!refuse(SYS_ioctl, ENOTTY, 0xc0606610))
+        return;
+    works_with_kind("PAGEMAP_SCAN missing", "fast");
+}
+
+static void no_openat2(void)
+{
+    if (!refuse(SYS_openat2, ENOSYS, 0))
+        return;
+    works_with_kind("openat2 missing", "fast");
+    struct capful_builder *builder = NULL;
+    struct capful_policy *policy = NULL;
+    struct capful_error err;
+    char dir[] = "/tmp/capful-plain-XXXXXX", path[64];
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/out", dir);
+    CHECK_INT(symlink("/etc", path), 0);
+    api_must(capful_builder_new(&builder, &err), &err, "capful_builder_new");
+    api_must(capful_builder_mount(builder, dir, "/m", CAPFUL_MOUNT_RW, &err), &err,
+             "capful_builder_mount");
+    api_must(capful_builder_build(builder, &policy, &err), &err, "capful_builder_build");
+    capful_builder_free(builder);
+    struct capful_sandbox *sandbox = api_sandbox(policy);
+    capful_policy_unref(policy);
+    CHECK_VALUE(sandbox,
+                "const fs = require('fs'); fs.mkdirSync('/m/d'); fs.writeFileSync('/m/d/f', 'x'); "
+                "fs.readFileSync('/m/d/f', 'utf8')",
+                "\"x\"");
+    CHECK_VALUE(sandbox, "try { require('fs').readFileSync('/m/out/passwd') } catch (e) { e.code }",
+                "\"ENOENT\"");
+    CHECK_VALUE(sandbox,
+                "try { require('fs').readFileSync('/m/../../etc/passwd') } catch (e) { e.code }",
+                "\"ENOENT\"");
+    CHECK_VALUE(sandbox,
+                "const fs = require('fs'); fs.unlinkSync('/m/d/f'); fs.rmdirSync('/m/d'); "
+                "fs.unlinkSync('/m/out'); 1",
+                "1");
+    capful_sandbox_free(sandbox);
+    CHECK_INT(rmdir(dir), 0);
+}
+
 static void few_instances(void)
 {
     struct capful_engine_options options = {.max_instances = 2};
@@ -122,5 +229,9 @@ int main(void)
     CHECK_INT(in_child(small_address_space), 0);
     CHECK_INT(in_child(plain_by_choice), 0);
     CHECK_INT(in_child(few_instances), 0);
+    CHECK_INT(in_child(no_memfd), 0);
+    CHECK_INT(in_child(no_memfd_call), 0);
+    CHECK_INT(in_child(no_pagemap_scan), 0);
+    CHECK_INT(in_child(no_openat2), 0);
     return api_done();
 }

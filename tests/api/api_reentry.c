@@ -1,5 +1,5 @@
-/* What a tool's function may do with the sandbox that calls it: its files and cancelling, yes; running, resetting,
- * freeing, no. Whatever is refused says busy, and the run goes on.
+/* What a tool's function may do with the sandbox that calls it: its files and cancelling, yes;
+ * running, resetting, freeing, no. Whatever is refused says busy, and the run goes on.
  */
 #include "api.h"
 
@@ -86,21 +86,27 @@ int main(void)
     struct capful_error err;
     api_must(capful_builder_new(&builder, &err), &err, "capful_builder_new");
     for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
-        struct capful_tool tool = {.name = tools[i].name, .call = tools[i].call, .context = &shared};
+        struct capful_tool tool = {
+            .name = tools[i].name, .call = tools[i].call, .context = &shared};
         api_must(capful_builder_tool(builder, &tool, &err), &err, "capful_builder_tool");
     }
     api_must(capful_builder_build(builder, &shared, &err), &err, "capful_builder_build");
     capful_builder_free(builder);
 
     struct capful_sandbox *sandbox = api_sandbox(shared);
-    CHECK_VALUE(sandbox, "await busy({}); await Promise.all([busy({}), busy({})]); 'went on'", "\"went on\"");
+    CHECK_VALUE(sandbox, "await busy({}); await Promise.all([busy({}), busy({})]); 'went on'",
+                "\"went on\"");
     CHECK_INT(seen, 3);
-    CHECK_VALUE(sandbox, "const fs = require('fs'); fs.writeFileSync('in', 'given'); await files({});\n"
-                         "[fs.readFileSync('out', 'utf8'), fs.existsSync('in'), fs.statSync('dir').isDirectory()]",
-                "[\"given\",false,true]");
-    CHECK_VALUE(sandbox, "[await nested({}), require('fs').readFileSync('out', 'utf8')]", "[42,\"given\"]");
+    CHECK_VALUE(
+        sandbox,
+        "const fs = require('fs'); fs.writeFileSync('in', 'given'); await files({});\n"
+        "[fs.readFileSync('out', 'utf8'), fs.existsSync('in'), fs.statSync('dir').isDirectory()]",
+        "[\"given\",false,true]");
+    CHECK_VALUE(sandbox, "[await nested({}), require('fs').readFileSync('out', 'utf8')]",
+                "[42,\"given\"]");
 
-    result = api_run(sandbox, "try { await cancel({}); for (;;); } finally { console.log('never') }");
+    result =
+        api_run(sandbox, "try { await cancel({}); for (;;); } finally { console.log('never') }");
     CHECK_INT(capful_result_status(result), CAPFUL_KILLED);
     CHECK_INT(capful_result_exit_code(result), 130);
     CHECK_STR(capful_result_stdout(result, NULL), "");

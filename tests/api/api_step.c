@@ -1,4 +1,5 @@
-/* The step-driven form: calls answered in any order, by the host and from threads, and answers that come too late. */
+/* The step-driven form: calls answered in any order, by the host and from threads, and answers that
+ * come too late. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -67,8 +68,9 @@ static void answer_number(struct capful_call *call, int number)
 static void test_any_order(struct capful_sandbox *sandbox)
 {
     struct capful_call *calls[CALLS];
-    struct capful_run *run = start(sandbox, "const all = []; for (let i = 0; i < 20; i++) all.push(tools.host({i}));\n"
-                                            "await Promise.all(all)");
+    struct capful_run *run =
+        start(sandbox, "const all = []; for (let i = 0; i < 20; i++) all.push(tools.host({i}));\n"
+                       "await Promise.all(all)");
     CHECK_INT(step_until_calls(run), CAPFUL_STEP_CALLS);
     for (int i = 0; i < CALLS; i++) {
         calls[i] = capful_run_next_call(run);
@@ -136,7 +138,8 @@ struct threads {
 static void later(struct capful_call *call, void *context)
 {
     struct threads *threads = context;
-    if (threads->count < CALLS * 2 && pthread_create(&threads->list[threads->count], NULL, answer_soon, call) == 0)
+    if (threads->count < CALLS * 2 &&
+        pthread_create(&threads->list[threads->count], NULL, answer_soon, call) == 0)
         threads->count++;
     else
         capful_call_fail(call, NULL, "no thread", NULL);
@@ -179,7 +182,8 @@ static void test_late(struct capful_policy *policy)
 {
     struct capful_sandbox *sandbox = api_sandbox(policy);
     struct capful_error err;
-    struct capful_run *run = start(sandbox, "await Promise.all([host({n: 1}), host({n: 2}), host({n: 3})])");
+    struct capful_run *run =
+        start(sandbox, "await Promise.all([host({n: 1}), host({n: 2}), host({n: 3})])");
     CHECK_INT(step_until_calls(run), CAPFUL_STEP_CALLS);
     struct capful_call *first = capful_run_next_call(run), *second = capful_run_next_call(run);
     CHECK(first && second);
@@ -188,7 +192,8 @@ static void test_late(struct capful_policy *policy)
     CHECK_INT(capful_result_call_count(result), 3);
     CHECK_INT(capful_result_call(result, 0)->outcome, CAPFUL_CALL_UNKNOWN);
     CHECK_INT(capful_result_call(result, 1)->outcome, CAPFUL_CALL_UNKNOWN);
-    CHECK_INT(capful_result_call(result, 2)->outcome, CAPFUL_CALL_REFUSED); /* the host never got it */
+    CHECK_INT(capful_result_call(result, 2)->outcome,
+              CAPFUL_CALL_REFUSED); /* the host never got it */
     CHECK_STR(capful_result_call(result, 0)->arguments, "{\"n\":1}");
     CHECK(strstr(capful_result_text(result, NULL), "may or may not") != NULL);
     capful_result_free(result);
@@ -207,7 +212,8 @@ static void test_late_threads(struct capful_policy *policy, struct threads *thre
 {
     for (int round = 0; round < 5; round++) {
         struct capful_sandbox *sandbox = api_sandbox(policy);
-        struct capful_run *run = start(sandbox, "for (let i = 0; i < 8; i++) slow({}); await slow({})");
+        struct capful_run *run =
+            start(sandbox, "for (let i = 0; i < 8; i++) slow({}); await slow({})");
         CHECK_INT(capful_run_step(run), CAPFUL_STEP_WAIT);
         capful_result_free(finish(run));
         capful_sandbox_free(sandbox);
@@ -218,7 +224,8 @@ static void test_late_threads(struct capful_policy *policy, struct threads *thre
 /* A tool's own time limit: the script sees it, and the answer that comes later is dropped. */
 static void test_time_limit(struct capful_sandbox *sandbox)
 {
-    struct capful_run *run = start(sandbox, "try { await brief({}) } catch (e) { [e.name, e.code] }");
+    struct capful_run *run =
+        start(sandbox, "try { await brief({}) } catch (e) { [e.name, e.code] }");
     CHECK_INT(step_until_calls(run), CAPFUL_STEP_CALLS);
     struct capful_call *call = capful_run_next_call(run);
     CHECK(call != NULL);
@@ -234,7 +241,8 @@ static void test_time_limit(struct capful_sandbox *sandbox)
 /* A host that only knows capful_run cannot answer: the script is told, nothing hangs. */
 static void test_blocking_form(struct capful_sandbox *sandbox)
 {
-    CHECK_VALUE(sandbox, "try { await host({}) } catch (e) { [e.name, e.code] }", "[\"ToolError\",\"no_function\"]");
+    CHECK_VALUE(sandbox, "try { await host({}) } catch (e) { [e.name, e.code] }",
+                "[\"ToolError\",\"no_function\"]");
 }
 
 static void test_abandoned_start(struct capful_sandbox *sandbox)

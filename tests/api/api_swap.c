@@ -1,10 +1,12 @@
 /* Nothing of one process is seen by the next, also when its memory was swapped out in between.
  *
- * A guest fills 2 MB with a pattern and calls a tool. The tool's function has the kernel push every private page of
- * this process out to a small swap file; the run ends. Then every page that this process has, present or swapped, is
- * read: the pattern must be nowhere. Needs root and a kernel that lets us add swap; exits with 77 where that is not so.
+ * A guest fills 2 MB with a pattern and calls a tool. The tool's function has the kernel push every
+ * private page of this process out to a small swap file; the run ends. Then every page that this
+ * process has, present or swapped, is read: the pattern must be nowhere. Needs root and a kernel
+ * that lets us add swap; exits with 77 where that is not so.
  *
- * The pattern is never written down here: guest and test compute it, so that the only copies are the guest's.
+ * The pattern is never written down here: guest and test compute it, so that the only copies are
+ * the guest's.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -25,12 +27,13 @@
 
 enum { PAGE = 4096, PATTERN = 48, SWAP_MB = 64, BATCH = 4096 };
 
-static const char guest[] = "const secret = new Uint8Array(2 << 20);\n"
-                            "for (let i = 0; i < secret.length; i++) secret[i] = ((i % 48) * 37 + 11) & 255;\n"
-                            "await tools.pressure({});\n"
-                            "let sum = 0;\n"
-                            "for (let i = 0; i < 4096; i++) sum += secret[i];\n"
-                            "sum";
+static const char guest[] =
+    "const secret = new Uint8Array(2 << 20);\n"
+    "for (let i = 0; i < secret.length; i++) secret[i] = ((i % 48) * 37 + 11) & 255;\n"
+    "await tools.pressure({});\n"
+    "let sum = 0;\n"
+    "for (let i = 0; i < 4096; i++) sum += secret[i];\n"
+    "sum";
 
 /* ------------------------------------------------------------------ every page of this process */
 
@@ -59,12 +62,14 @@ static void look_at(int mem, uint64_t address, struct totals *totals)
     memset(page, 0, sizeof page);
 }
 
-static void scan_range(int pagemap, int mem, uint64_t start, uint64_t end, int read_pages, struct totals *totals)
+static void scan_range(int pagemap, int mem, uint64_t start, uint64_t end, int read_pages,
+                       struct totals *totals)
 {
     static uint64_t entries[BATCH];
     for (uint64_t at = start; at < end;) {
         size_t n = (size_t)((end - at) / PAGE) < BATCH ? (size_t)((end - at) / PAGE) : BATCH;
-        ssize_t got = pread(pagemap, entries, n * sizeof *entries, (off_t)(at / PAGE * sizeof *entries));
+        ssize_t got =
+            pread(pagemap, entries, n * sizeof *entries, (off_t)(at / PAGE * sizeof *entries));
         if (got <= 0)
             return;
         for (size_t i = 0; i < (size_t)got / sizeof *entries; i++) {
@@ -81,12 +86,14 @@ static void scan_range(int pagemap, int mem, uint64_t start, uint64_t end, int r
 static struct totals scan(int read_pages, int out)
 {
     struct totals totals = {0, 0, 0};
-    int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC),
+        mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
     FILE *maps = fopen("/proc/self/maps", "re");
     char line[512], access[8];
     uint64_t start, end;
     while (maps && pagemap >= 0 && mem >= 0 && fgets(line, sizeof line, maps)) {
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, access) != 3 || strstr(line, "[vsyscall]"))
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &start, &end, access) != 3 ||
+            strstr(line, "[vsyscall]"))
             continue;
         if (out && access[1] == 'w' && access[3] == 'p')
             madvise((void *)(uintptr_t)start, (size_t)(end - start), MADV_PAGEOUT);
@@ -180,8 +187,8 @@ static void test_reset(struct capful_policy *policy, int round)
     struct capful_result *result = api_run(sandbox, guest);
     CHECK_STR(capful_status_name(capful_result_status(result)), "ok");
     CHECK(during.found >= 500); /* the scan can find it: 512 pages */
-    printf("round %d: %zu pages held the pattern, then %zu pages were swapped out", round, during.found,
-           at_pressure.swapped);
+    printf("round %d: %zu pages held the pattern, then %zu pages were swapped out", round,
+           during.found, at_pressure.swapped);
     capful_result_free(result);
     struct totals after = scan(1, 0);
     printf("; after the run %zu hold it\n", after.found);
@@ -193,7 +200,8 @@ static void test_reset(struct capful_policy *policy, int round)
 
 int main(void)
 {
-    struct capful_engine_options options = {.max_instances = 4}; /* few slots: each reserves 4 GB to look at */
+    struct capful_engine_options options = {.max_instances =
+                                                4}; /* few slots: each reserves 4 GB to look at */
     struct capful_error err;
     if (geteuid() != 0)
         return api_skip("adding swap needs root");

@@ -1,9 +1,10 @@
-/* Runs the spec tests: data files of cases, each a script and what it must print. The format: tests/FORMAT.md.
+/* Runs the spec tests: data files of cases, each a script and what it must print. The format:
+ * tests/FORMAT.md.
  *
  *     spec_runner [--capful PATH] [--root DIR] [-v] DIR-OR-FILE… [FILTER…]
  *
- * Each case runs in a process that makes a directory, runs the program there, compares and writes a report; two at a
- * time. Words that are no files filter by file name and case name.
+ * Each case runs in a process that makes a directory, runs the program there, compares and writes a
+ * report; two at a time. Words that are no files filter by file name and case name.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -24,12 +25,12 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-#define AT_A_TIME    2
-#define SECONDS      30
-#define WORDS        64
-#define CHECKS       48
-#define FILES        16
-#define SHOWN_LINES  30
+#define AT_A_TIME   2
+#define SECONDS     30
+#define WORDS       64
+#define CHECKS      48
+#define FILES       16
+#define SHOWN_LINES 30
 
 enum check_kind { CONTAINS, LACKS, MATCHES, JSON_HAS };
 
@@ -52,7 +53,7 @@ struct spec_case {
     struct str wanted[3]; /* of stdout and stderr; ptr NULL: not looked at */
     int status;
     char *args, *argv, *cmd, *todo;
-    char *input;          /* NULL: /dev/null */
+    char *input; /* NULL: /dev/null */
     size_t input_len;
     struct check checks[CHECKS];
     size_t n_checks;
@@ -62,7 +63,7 @@ struct spec_case {
 
 static struct {
     const char *capful, *root;
-    char base[64];        /* a directory for everything that this run makes */
+    char base[64]; /* a directory for everything that this run makes */
     struct spec_case *cases;
     size_t n_cases;
     const char **filters;
@@ -181,7 +182,8 @@ static char *unescape(char *text, size_t *ret_len)
     return text;
 }
 
-static void add_check(struct reader *reader, struct spec_case *c, enum check_kind kind, int stream, char *text)
+static void add_check(struct reader *reader, struct spec_case *c, enum check_kind kind, int stream,
+                      char *text)
 {
     if (c->n_checks == CHECKS)
         die("%s:%d: too many checks in one case", reader->path, reader->line);
@@ -200,7 +202,8 @@ static void add_file(struct reader *reader, struct spec_case *c, char *name)
 
 static bool read_stream(struct reader *reader, struct spec_case *c, const char *name, char *value)
 {
-    static const char *const kinds[] = {[CONTAINS] = "-CONTAINS", [LACKS] = "-LACKS", [MATCHES] = "-MATCHES"};
+    static const char *const kinds[] = {
+        [CONTAINS] = "-CONTAINS", [LACKS] = "-LACKS", [MATCHES] = "-MATCHES"};
     int stream = strncmp(name, "STDOUT", 6) == 0 ? 1 : strncmp(name, "STDERR", 6) == 0 ? 2 : 0;
     if (!stream)
         return false;
@@ -298,7 +301,8 @@ static void load(const char *path)
         if (begins(line, "#### ")) {
             if (in_case)
                 keep_case(&c);
-            c = (struct spec_case){.path = reader.path, .line = reader.line, .cmd = need(mem_strdup("run"))};
+            c = (struct spec_case){
+                .path = reader.path, .line = reader.line, .cmd = need(mem_strdup("run"))};
             c.name = copy_trimmed((struct str){line.ptr + 5, line.len - 5});
             c.script = (struct str){reader.rest.ptr, 0};
             in_case = in_script = true;
@@ -307,9 +311,9 @@ static void load(const char *path)
             read_directive(&reader, &c, line);
         } else if (in_script) {
             c.script.len += line.len;
-        } else if (line.len > 1 && line.ptr[0] != '#') {
-            die("%s:%d: this belongs to no case", path, reader.line);
-        }
+        } else if (in_case && line.len > 1) {
+            die("%s:%d: this belongs to no directive", path, reader.line);
+        } /* before the first case anything may be said */
     }
     if (!in_case)
         die("%s: no case", path);
@@ -348,8 +352,8 @@ static void load_tree(const char *path)
 
 struct run {
     const struct spec_case *c;
-    char dir[96];      /* of the case: its working directory */
-    char out[2][128];  /* where stdout and stderr went */
+    char dir[96];     /* of the case: its working directory */
+    char out[2][128]; /* where stdout and stderr went */
     struct str got[3];
     FILE *report;
     bool failed;
@@ -396,7 +400,8 @@ static int split(char *line, char **words, int n)
                 quote = quote ? 0 : *p;
             else if (quote != '\'' && strncmp(p, "$ROOT", 5) == 0 && buf_add_text(&word, spec.root))
                 p += 4;
-            else if (quote != '\'' && strncmp(p, "$CAPFUL", 7) == 0 && buf_add_text(&word, spec.capful))
+            else if (quote != '\'' && strncmp(p, "$CAPFUL", 7) == 0 &&
+                     buf_add_text(&word, spec.capful))
                 p += 6;
             else
                 buf_add_char(&word, *p);
@@ -469,7 +474,8 @@ static void make_command(struct run *run, char **words)
 static void set_environment(const struct run *run)
 {
     char cache[96];
-    static const char *const gone[] = {"NO_COLOR", "XDG_CACHE_HOME", "MAKEFLAGS", "ENV", "BASH_ENV"};
+    static const char *const gone[] = {"NO_COLOR", "XDG_CACHE_HOME", "MAKEFLAGS", "ENV",
+                                       "BASH_ENV"};
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
         unsetenv(gone[i]);
     snprintf(cache, sizeof cache, "%s/cache", spec.base);
@@ -595,7 +601,8 @@ static void show_difference(FILE *to, struct str wanted, struct str got)
     got = before_b.rest;
     for (;;) { /* from the end, line by line */
         size_t n = 1;
-        while (n < wanted.len && n < got.len && wanted.ptr[wanted.len - n] == got.ptr[got.len - n] &&
+        while (n < wanted.len && n < got.len &&
+               wanted.ptr[wanted.len - n] == got.ptr[got.len - n] &&
                (n == 1 || wanted.ptr[wanted.len - n] != '\n'))
             n++;
         n--;
@@ -653,10 +660,12 @@ static void check_json(struct run *run, const char *text)
         complain(run, "  json-has %s: what is wanted is not JSON: %s\n", pointer, problem.text);
         return;
     }
-    char *have = value ? json_write(value, NULL) : NULL;
-    char *want = any ? NULL : json_write(wanted.root, NULL);
+    size_t len;
+    char *have = value ? json_write(value, &len) : NULL;
+    char *want = any ? NULL : json_write(wanted.root, &len);
     if (!have || (want && strcmp(have, want) != 0))
-        complain(run, "  %s is %s, not %s\n", pointer, have ? have : "not there", want ? want : "anything");
+        complain(run, "  %s is %s, not %s\n", pointer, have ? have : "not there",
+                 want ? want : "anything");
     mem_free(have);
     mem_free(want);
     if (!any)
@@ -669,8 +678,8 @@ static void compare(struct run *run, int status)
     const struct spec_case *c = run->c;
     if (status != c->status) {
         if (status > 1000)
-            complain(run, "  ended by signal %d (%s), not with status %d\n", status - 1000, strsignal(status - 1000),
-                     c->status);
+            complain(run, "  ended by signal %d (%s), not with status %d\n", status - 1000,
+                     strsignal(status - 1000), c->status);
         else
             complain(run, "  status %d, not %d\n", status, c->status);
     }
@@ -686,11 +695,14 @@ static void compare(struct run *run, int status)
             check_json(run, check->text);
             continue;
         }
-        bool found = check->kind == MATCHES ? matches(run, check->text, got)
-                                            : memmem(got.ptr, got.len, check->text, strlen(check->text)) != NULL;
+        bool found = check->kind == MATCHES
+                         ? matches(run, check->text, got)
+                         : memmem(got.ptr, got.len, check->text, strlen(check->text)) != NULL;
         if (found != (check->kind != LACKS)) {
             complain(run, "  %s %s \"%s\":\n", stream_name(check->stream),
-                     check->kind == LACKS ? "has" : check->kind == MATCHES ? "does not match" : "does not have",
+                     check->kind == LACKS     ? "has"
+                     : check->kind == MATCHES ? "does not match"
+                                              : "does not have",
                      check->text);
             show_lines(run->report, '+', got);
         }
@@ -732,12 +744,17 @@ struct tally {
     size_t passed, failed, todo;
 };
 
-static void conclude(struct tally *tally, size_t index, bool failed, const char *report)
+static void conclude(struct tally *tally, size_t index, int status, const char *report)
 {
     const struct spec_case *c = &spec.cases[index];
     struct str text = read_file(report);
+    bool failed = status != 0;
     unlink(report);
-    if (c->todo && failed) {
+    if (WIFSIGNALED(status) || WEXITSTATUS(status) > 1) {
+        tally->failed++;
+        printf("FAIL %s:%d: %s\n  the case could not be judged (wait status %d)\n", c->path,
+               c->line, c->name, status);
+    } else if (c->todo && failed) {
         tally->todo++;
         if (spec.verbose)
             printf("todo %s: %s (%s)\n", c->path, c->name, c->todo);
@@ -782,7 +799,7 @@ static void run_all(struct tally *tally)
         pid_t ended = waitpid(-1, &status, 0);
         for (int i = 0; i < AT_A_TIME && ended > 0; i++)
             if (slots[i].pid == ended) {
-                conclude(tally, slots[i].index, status != 0, slots[i].report);
+                conclude(tally, slots[i].index, status, slots[i].report);
                 slots[i].pid = 0;
                 running--;
             }
@@ -823,7 +840,8 @@ int main(int argc, char **argv)
         die("usage: spec_runner [--capful PATH] [--root DIR] [-v] DIR-OR-FILE… [FILTER…]");
     spec.capful = absolute(spec.capful);
     spec.root = absolute(spec.root);
-    snprintf(spec.base, sizeof spec.base, "%.30s/capful-spec.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    snprintf(spec.base, sizeof spec.base, "%.30s/capful-spec.XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     if (!mkdtemp(spec.base))
         die("%s: %s", spec.base, strerror(errno));
     for (size_t i = 0; i < n_trees; i++)

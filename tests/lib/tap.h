@@ -1,11 +1,13 @@
-/* Unit tests in one header: each TEST registers itself, runs in a process of its own and prints a line of TAP.
+/* Unit tests in one header: each TEST registers itself, runs in a process of its own and prints a
+ * line of TAP.
  *
  *     #include "tap.h"
- *     TEST(map_finds_what_was_put) { EQ(map_count(&map), 1); ASSERT(found); STR_EQ(found->name, "x"); }
+ *     TEST(map_finds_what_was_put) { EQ(map_count(&map), 1); ASSERT(found); STR_EQ(found->name,
+ * "x"); }
  *
- * The header brings main, too (weak, so that a helper file may include it as well). `test [WORD…]` runs the tests
- * whose names hold one of the words, `test -l` lists them; TAP_NOFORK=1 runs them in this process, for a debugger,
- * and TAP_SECONDS changes the time that one may take (20).
+ * The header brings main, too (weak, so that a helper file may include it as well). `test [WORD…]`
+ * runs the tests whose names hold one of the words, `test -l` lists them; TAP_NOFORK=1 runs them in
+ * this process, for a debugger, and TAP_SECONDS changes the time that one may take (20).
  *
  * OK, EQ, STR_EQ, MEM_EQ note a failure and go on; ASSERT… end the test. All print both values.
  */
@@ -45,70 +47,73 @@ void tap_register(struct tap_test *test);
 void tap_fail(const char *file, int line);
 void tap_stop(void);
 bool tap_ok(bool ok, const char *file, int line, const char *what);
-bool tap_int(int64_t got, int64_t wanted, bool is_unsigned, const char *file, int line, const char *what,
-             const char *wanted_what);
+bool tap_int(int64_t got, int64_t wanted, bool is_unsigned, const char *file, int line,
+             const char *what, const char *wanted_what);
 bool tap_str(const char *got, const char *wanted, const char *file, int line, const char *what);
-bool tap_mem(const void *got, const void *wanted, size_t len, const char *file, int line, const char *what);
+bool tap_mem(const void *got, const void *wanted, size_t len, const char *file, int line,
+             const char *what);
 int tap_main(int argc, char **argv);
 
-#define TEST(name)                                                                                            \
-    static void test_##name(void);                                                                            \
-    __attribute__((constructor)) static void tap_register_##name(void)                                        \
-    {                                                                                                         \
-        static struct tap_test test = {#name, test_##name, NULL};                                             \
-        tap_register(&test);                                                                                  \
-    }                                                                                                         \
+#define TEST(name)                                                                                 \
+    static void test_##name(void);                                                                 \
+    __attribute__((constructor)) static void tap_register_##name(void)                             \
+    {                                                                                              \
+        static struct tap_test test = {#name, test_##name, NULL};                                  \
+        tap_register(&test);                                                                       \
+    }                                                                                              \
     static void test_##name(void)
 
 #define TAP_UNSIGNED(a) ((__typeof__(a))-1 > (__typeof__(a))0)
-#define TAP_INT(a, b)                                                                                         \
-    tap_int((int64_t)(a), (int64_t)(b), TAP_UNSIGNED((a) + 0) || TAP_UNSIGNED((b) + 0), __FILE__, __LINE__,   \
-            #a, #b)
+#define TAP_INT(a, b)                                                                              \
+    tap_int((int64_t)(a), (int64_t)(b), TAP_UNSIGNED((a) + 0) || TAP_UNSIGNED((b) + 0), __FILE__,  \
+            __LINE__, #a, #b)
 
-#define OK(condition)       ((void)tap_ok(!!(condition), __FILE__, __LINE__, #condition))
-#define EQ(a, b)            ((void)TAP_INT(a, b))
-#define STR_EQ(a, b)        ((void)tap_str(a, b, __FILE__, __LINE__, #a))
-#define MEM_EQ(a, b, len)   ((void)tap_mem(a, b, len, __FILE__, __LINE__, #a))
+#define OK(condition)     ((void)tap_ok(!!(condition), __FILE__, __LINE__, #condition))
+#define EQ(a, b)          ((void)TAP_INT(a, b))
+#define STR_EQ(a, b)      ((void)tap_str(a, b, __FILE__, __LINE__, #a))
+#define MEM_EQ(a, b, len) ((void)tap_mem(a, b, len, __FILE__, __LINE__, #a))
 
-#define TAP_NEEDED(passed)                                                                                    \
-    do {                                                                                                      \
-        if (!(passed))                                                                                        \
-            tap_stop();                                                                                       \
+#define TAP_NEEDED(passed)                                                                         \
+    do {                                                                                           \
+        if (!(passed))                                                                             \
+            tap_stop();                                                                            \
     } while (0)
 #define ASSERT(condition)        TAP_NEEDED(tap_ok(!!(condition), __FILE__, __LINE__, #condition))
 #define ASSERT_EQ_INT(a, b)      TAP_NEEDED(TAP_INT(a, b))
 #define ASSERT_EQ_STR(a, b)      TAP_NEEDED(tap_str(a, b, __FILE__, __LINE__, #a))
 #define ASSERT_EQ_MEM(a, b, len) TAP_NEEDED(tap_mem(a, b, len, __FILE__, __LINE__, #a))
 
-/* Runs the statements again and again, the 1st, 2nd, 3rd … allocation failing, until all of them succeed. The
- * statements must accept either outcome; what they leave allocated is a failure. Include "base/mem.h" first. */
-#define FAULT_SWEEP(...)                                                                                      \
-    for (bool tap_more = true; tap_more;) {                                                                   \
-        uint64_t tap_blocks = mem_live_blocks();                                                              \
-        mem_fail_after(++tap_state->sweep);                                                                   \
-        do {                                                                                                  \
-            __VA_ARGS__;                                                                                      \
-        } while (0);                                                                                          \
-        tap_more = !TAP_SWEEP_UNUSED();                                                                       \
-        mem_fail_after(0);                                                                                    \
-        if (mem_live_blocks() != tap_blocks) {                                                                \
-            EQ(mem_live_blocks(), tap_blocks);                                                                \
-            tap_stop();                                                                                       \
-        }                                                                                                     \
-        if (!tap_more)                                                                                        \
-            tap_state->sweep = 0;                                                                             \
+/* Runs the statements again and again, the 1st, 2nd, 3rd … allocation failing, until all of them
+ * succeed. The statements must accept either outcome; what they leave allocated is a failure.
+ * Include "base/mem.h" first. */
+#define FAULT_SWEEP(...)                                                                           \
+    for (bool tap_more = true; tap_more;) {                                                        \
+        uint64_t tap_blocks = mem_live_blocks();                                                   \
+        mem_fail_after(++tap_state->sweep);                                                        \
+        do {                                                                                       \
+            __VA_ARGS__;                                                                           \
+        } while (0);                                                                               \
+        tap_more = !TAP_SWEEP_UNUSED();                                                            \
+        mem_fail_after(0);                                                                         \
+        if (mem_live_blocks() != tap_blocks) {                                                     \
+            EQ(mem_live_blocks(), tap_blocks);                                                     \
+            tap_stop();                                                                            \
+        }                                                                                          \
+        if (!tap_more)                                                                             \
+            tap_state->sweep = 0;                                                                  \
     }
-/* Whether the failure that was ordered is still to come: the sweep has passed the last allocation, so it is the
- * next one. A few more are tried for statements that do not allocate the same each time. */
-#define TAP_SWEEP_UNUSED()                                                                                    \
-    (__extension__({                                                                                          \
-        bool tap_unused = false;                                                                              \
-        for (int tap_try = 0; tap_try < 16 && !tap_unused; tap_try++) {                                       \
-            void *tap_block = mem_alloc(1);                                                                   \
-            tap_unused = !tap_block;                                                                          \
-            mem_free(tap_block);                                                                              \
-        }                                                                                                     \
-        tap_unused;                                                                                           \
+/* Whether the failure that was ordered is still to come: the sweep has passed the last allocation,
+ * so it is the next one. A few more are tried for statements that do not allocate the same each
+ * time. */
+#define TAP_SWEEP_UNUSED()                                                                         \
+    (__extension__({                                                                               \
+        bool tap_unused = false;                                                                   \
+        for (int tap_try = 0; tap_try < 16 && !tap_unused; tap_try++) {                            \
+            void *tap_block = mem_alloc(1);                                                        \
+            tap_unused = !tap_block;                                                               \
+            mem_free(tap_block);                                                                   \
+        }                                                                                          \
+        tap_unused;                                                                                \
     }))
 
 /* ------------------------------------------------------------------ the rest is the runner */
@@ -146,13 +151,14 @@ TAP_SHARED bool tap_ok(bool ok, const char *file, int line, const char *what)
     return false;
 }
 
-TAP_SHARED bool tap_int(int64_t got, int64_t wanted, bool is_unsigned, const char *file, int line, const char *what,
-                        const char *wanted_what)
+TAP_SHARED bool tap_int(int64_t got, int64_t wanted, bool is_unsigned, const char *file, int line,
+                        const char *what, const char *wanted_what)
 {
     if (got == wanted)
         return true;
     if (is_unsigned && (got < 0 || wanted < 0))
-        printf("# %s is %" PRIu64 ", not %s = %" PRIu64 "\n", what, (uint64_t)got, wanted_what, (uint64_t)wanted);
+        printf("# %s is %" PRIu64 ", not %s = %" PRIu64 "\n", what, (uint64_t)got, wanted_what,
+               (uint64_t)wanted);
     else
         printf("# %s is %" PRId64 ", not %s = %" PRId64 "\n", what, got, wanted_what, wanted);
     tap_fail(file, line);
@@ -176,7 +182,8 @@ static inline void tap_quote(const char *text)
     putchar('"');
 }
 
-TAP_SHARED bool tap_str(const char *got, const char *wanted, const char *file, int line, const char *what)
+TAP_SHARED bool tap_str(const char *got, const char *wanted, const char *file, int line,
+                        const char *what)
 {
     if (got == wanted || (got && wanted && strcmp(got, wanted) == 0))
         return true;
@@ -240,7 +247,8 @@ static inline bool tap_run(const struct tap_test *test)
         return false;
     }
     if (WIFSIGNALED(status)) {
-        printf("# %s\n", WTERMSIG(status) == SIGALRM ? "took too long" : strsignal(WTERMSIG(status)));
+        printf("# %s\n",
+               WTERMSIG(status) == SIGALRM ? "took too long" : strsignal(WTERMSIG(status)));
         if (tap_state->sweep)
             printf("#   (allocation %" PRIu64 " failed)\n", tap_state->sweep);
     } else if (WEXITSTATUS(status) && tap_state->failures == 0) {
@@ -262,7 +270,8 @@ TAP_SHARED int tap_main(int argc, char **argv)
     unsigned number = 0, failed = 0;
     bool list = argc > 1 && strcmp(argv[1], "-l") == 0;
     tap_in_place = getenv("TAP_NOFORK") != NULL;
-    tap_state = mmap(NULL, sizeof *tap_state, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    tap_state =
+        mmap(NULL, sizeof *tap_state, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tap_state == MAP_FAILED) {
         perror("mmap");
         return 1;

@@ -19,7 +19,8 @@ struct tool_rig {
     char text[8192]; /* the answer fetched last */
 };
 
-static inline void rig_begin(struct tool_rig *rig, struct toolset *set, const struct capful_limits *limits)
+static inline void rig_begin(struct tool_rig *rig, struct toolset *set,
+                             const struct capful_limits *limits)
 {
     static const struct engine_ops none = {NULL, NULL, NULL, NULL};
     struct capful_limits defaults = {

@@ -1,10 +1,14 @@
-/* External programs: how they are started, what they see, what becomes of their output, how they end. The programs are
- * small scripts in a directory of the test's own. */
+/* External programs: how they are started, what they see, what becomes of their output, how they
+ * end. The programs are small scripts in a directory of the test's own. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,7 +42,8 @@ static void begin(struct tool_rig *rig, const char *script, const char *command,
     source.directory = directory;
     make_script("tool", script);
     buf_printf(&text,
-               "{\"tools\": {\"t\": {\"command\": [\"./tool\"%s], \"schema\": {\"properties\": {\"a\": {}, \"b\": {}}}%s}},"
+               "{\"tools\": {\"t\": {\"command\": [\"./tool\"%s], \"schema\": {\"properties\": "
+               "{\"a\": {}, \"b\": {}}}%s}},"
                " \"grants\": [\"t\"]}",
                command, more);
     EQ(toolset_new(&set, NULL), 0);
@@ -111,7 +116,8 @@ TEST(command_large_arguments_that_nobody_reads_at_first)
 TEST(command_arguments_in_the_list)
 {
     struct tool_rig r;
-    begin(&r, "for x; do printf '<%s>' \"$x\"; done", ", \"--a={a}\", \"{b}\", \"{{{a}}}\", \"plain\"",
+    begin(&r, "for x; do printf '<%s>' \"$x\"; done",
+          ", \"--a={a}\", \"{b}\", \"{{{a}}}\", \"plain\"",
           ", \"input\": \"none\", \"output\": \"text\"", NULL);
     EQ(rig_call(&r, "t", "{\"a\":\"x y;$(id)`id`'\\\"\",\"b\":\"two\\nlines\"}"), CAPFUL_CALL_OK);
     STR_EQ(r.text, "\"<--a=x y;$(id)`id`'\\\"><two\\nlines><{x y;$(id)`id`'\\\"}><plain>\"");
@@ -125,7 +131,8 @@ TEST(command_arguments_in_the_list)
     EQ(rig_call(&r, "t", "{\"a\":\"\",\"b\":\"\"}"), CAPFUL_CALL_OK);
     STR_EQ(r.text, "\"<--a=><><{}><plain>\"");
     EQ(rig_call(&r, "t", "{\"b\":\"x\"}"), CAPFUL_CALL_ERROR);
-    STR_EQ(r.text, "{\"name\":\"ToolError\",\"tool\":\"t\",\"code\":\"schema\",\"message\":\"t: argument a is missing, and "
+    STR_EQ(r.text, "{\"name\":\"ToolError\",\"tool\":\"t\",\"code\":\"schema\",\"message\":\"t: "
+                   "argument a is missing, and "
                    "the command line needs it\"}");
     end(&r);
 }
@@ -144,7 +151,8 @@ TEST(command_refuses_values_that_look_like_options)
         {"{\"a\":{}}", "t: argument a is an object, which cannot stand in a command line"},
         {"{\"b\":\"x\\u0000\"}", "t: argument b holds a NUL character"},
     };
-    begin(&r, "echo \"$*\"", ", \"{a}\", \"{b}\"", ", \"output\": \"text\", \"allow_leading\": [\"b\"]", NULL);
+    begin(&r, "echo \"$*\"", ", \"{a}\", \"{b}\"",
+          ", \"output\": \"text\", \"allow_leading\": [\"b\"]", NULL);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         EQ(rig_call(&r, "t", bad[i].arguments), CAPFUL_CALL_ERROR);
         STR_EQ(strstr(r.text, bad[i].message) ? bad[i].message : r.text, bad[i].message);
@@ -224,21 +232,27 @@ TEST(command_exit_status_and_stderr)
     struct tool_rig r;
     begin(&r, "echo out; echo first >&2; echo 'the \"reason\"' >&2; exit 3", "", text_out, NULL);
     EQ(rig_call(&r, "t", "{}"), CAPFUL_CALL_ERROR);
-    STR_EQ(r.text, "{\"name\":\"ToolError\",\"tool\":\"t\",\"code\":\"exit\",\"message\":\"t failed with exit status 3: the "
-                   "\\\"reason\\\"\",\"data\":{\"exit\":3,\"stderr\":\"first\\nthe \\\"reason\\\"\\n\"}}");
+    STR_EQ(r.text,
+           "{\"name\":\"ToolError\",\"tool\":\"t\",\"code\":\"exit\",\"message\":\"t failed with "
+           "exit status 3: the "
+           "\\\"reason\\\"\",\"data\":{\"exit\":3,\"stderr\":\"first\\nthe \\\"reason\\\"\\n\"}}");
     EQ(tool_record(r.host, 0)->outcome, CAPFUL_CALL_FAILED);
     end(&r);
     begin(&r, "kill -9 $$", "", text_out, NULL);
     EQ(rig_call(&r, "t", "{}"), CAPFUL_CALL_ERROR);
-    OK(strstr(r.text, "\"message\":\"t was ended by signal 9\",\"data\":{\"signal\":9,\"stderr\":\"\"}") != NULL);
+    OK(strstr(r.text,
+              "\"message\":\"t was ended by signal 9\",\"data\":{\"signal\":9,\"stderr\":\"\"}") !=
+       NULL);
     end(&r);
 }
 
 TEST(command_long_stderr_keeps_its_end)
 {
     struct tool_rig r;
-    begin(&r, "i=0; while [ $i -lt 3000 ]; do echo \"\xc3\xa9 line $i\" >&2; i=$((i+1)); done; printf '\\377' >&2; exit 1", "",
-          text_out, NULL);
+    begin(&r,
+          "i=0; while [ $i -lt 3000 ]; do echo \"\xc3\xa9 line $i\" >&2; i=$((i+1)); done; printf "
+          "'\\377' >&2; exit 1",
+          "", text_out, NULL);
     EQ(rig_call(&r, "t", "{}"), CAPFUL_CALL_ERROR);
     OK(strstr(r.text, "line 2999\\n\xef\xbf\xbd\"") != NULL);
     OK(strstr(r.text, "line 100\\n") == NULL);
@@ -255,7 +269,8 @@ TEST(command_output_ceiling)
     begin(&r, "yes", "", text_out, &limits);
     uint64_t before = clock_monotonic();
     EQ(rig_call(&r, "t", "{}"), CAPFUL_CALL_ERROR);
-    STR_EQ(r.text, "{\"name\":\"ToolError\",\"tool\":\"t\",\"code\":\"too_large\",\"message\":\"t printed more than the limit "
+    STR_EQ(r.text, "{\"name\":\"ToolError\",\"tool\":\"t\",\"code\":\"too_large\",\"message\":\"t "
+                   "printed more than the limit "
                    "of 1000 bytes\"}");
     OK(clock_monotonic() - before < 5 * CAPFUL_SECOND);
     end(&r);
@@ -264,7 +279,8 @@ TEST(command_output_ceiling)
     OK(strstr(r.text, "\"code\":\"too_large\"") != NULL);
     end(&r);
     begin(&r, "yes >&2", "", ", \"output\": \"text\", \"time_limit\": \"0.2s\"", &limits);
-    EQ(rig_call(&r, "t", "{}"), CAPFUL_CALL_ERROR); /* a flood on stderr neither fills memory nor blocks */
+    EQ(rig_call(&r, "t", "{}"),
+       CAPFUL_CALL_ERROR); /* a flood on stderr neither fills memory nor blocks */
     OK(strstr(r.text, "\"code\":\"timeout\"") != NULL);
     end(&r);
 }
@@ -274,11 +290,17 @@ TEST(command_bad_json)
     struct tool_rig r;
     begin(&r, "echo '{oops'", "", "", NULL);
     EQ(rig_call(&r, "t", "{}"), CAPFUL_CALL_ERROR);
-    OK(strstr(r.text, "\"code\":\"bad_result\",\"message\":\"the result of t is not valid JSON, byte 2: ") != NULL);
+    OK(strstr(
+           r.text,
+           "\"code\":\"bad_result\",\"message\":\"the result of t is not valid JSON, byte 2: ") !=
+       NULL);
     end(&r);
     begin(&r, "echo", "", "", NULL);
     EQ(rig_call(&r, "t", "{}"), CAPFUL_CALL_ERROR);
-    OK(strstr(r.text, "\"code\":\"bad_result\",\"message\":\"t printed nothing where JSON was expected\"") != NULL);
+    OK(strstr(
+           r.text,
+           "\"code\":\"bad_result\",\"message\":\"t printed nothing where JSON was expected\"") !=
+       NULL);
     end(&r);
     begin(&r, "echo ' [1] '", "", "", NULL);
     EQ(rig_call(&r, "t", "{}"), CAPFUL_CALL_OK);
@@ -320,7 +342,8 @@ TEST(command_time_limit_kills_the_whole_group)
     begin(&r, "sleep 100 & echo $! > child; echo $$ > self; trap '' TERM; sleep 100; sleep 100", "",
           ", \"output\": \"text\", \"time_limit\": \"300ms\"", NULL);
     EQ(rig_call(&r, "t", "{}"), CAPFUL_CALL_ERROR);
-    STR_EQ(r.text, "{\"name\":\"ToolError\",\"tool\":\"t\",\"code\":\"timeout\",\"message\":\"t did not answer within 0.3 s\"}");
+    STR_EQ(r.text, "{\"name\":\"ToolError\",\"tool\":\"t\",\"code\":\"timeout\",\"message\":\"t "
+                   "did not answer within 0.3 s\"}");
     EQ(tool_record(r.host, 0)->outcome, CAPFUL_CALL_UNKNOWN);
     OK(!alive("child"));
     OK(!alive("self"));
@@ -442,6 +465,46 @@ TEST(command_where_the_host_ignores_its_children)
     EQ(rig_call(&r, "t", "{}"), CAPFUL_CALL_ERROR);
     signal(SIGCHLD, SIG_DFL);
     OK(strstr(r.text, "its exit status is lost") != NULL);
+    end(&r);
+}
+
+/* What some containers refuse: a pidfd, an unnamed file in memory. */
+static void refuse_system_calls(void)
+{
+#define REFUSE(number)                                                                             \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),                                             \
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        REFUSE(SYS_pidfd_open), REFUSE(SYS_memfd_create),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    ASSERT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    ASSERT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+TEST(command_where_the_system_refuses_pidfd_and_memfd)
+{
+    struct tool_rig r;
+    struct buf arguments = BUF_INIT(SIZE_MAX);
+    refuse_system_calls();
+    begin(&r, "sleep 100 & echo $! > child; wc -c", "", text_out, NULL);
+    buf_add_text(&arguments, "{\"a\":\"");
+    for (int i = 0; i < 200000; i++)
+        buf_add_char(&arguments, 'x');
+    buf_add_text(&arguments, "\"}");
+    EQ(rig_call(&r, "t", arguments.data), CAPFUL_CALL_OK);
+    STR_EQ(r.text, "\"200008\\n\"");
+    OK(!alive("child"));
+    struct pollfd fds[3];
+    rig_start(&r, "t", "{}");
+    tool_dispatch(r.host);
+    EQ(tool_pollfds(r.host, fds, 3), 2);
+    OK(tool_next_deadline(r.host) < clock_monotonic() + CAPFUL_SECOND);
+    while (tool_in_flight(r.host))
+        ASSERT(rig_wait(&r));
+    EQ(rig_take(&r, NULL), CAPFUL_CALL_OK);
+    buf_release(&arguments);
     end(&r);
 }
 

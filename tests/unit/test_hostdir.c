@@ -1,5 +1,5 @@
-/* Mounts of host directories: read-only and writable, links that lead out, devices, set-uid bits, odd names. Each test
- * runs with openat2 and without. */
+/* Mounts of host directories: read-only and writable, links that lead out, devices, set-uid bits,
+ * odd names. Each test runs with openat2 and without. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -154,7 +154,8 @@ static void links_of_the_host(void)
     STR_EQ(get(&h.rig, "out-relative"), "errno 44");
     STR_EQ(get(&h.rig, "passwd"), "errno 44");
     STR_EQ(get(&h.rig, "magic"), "errno 44");
-    STR_EQ(get(&h.rig, "into-sandbox"), "the sandbox's own"); /* a link leads where it leads in the sandbox */
+    STR_EQ(get(&h.rig, "into-sandbox"),
+           "the sandbox's own"); /* a link leads where it leads in the sandbox */
     STR_EQ(get(&h.rig, "fine"), "inner");
     EQ(put(&h.rig, "passwd", "x"), ERRNO_NOENT);
     EQ(do_open(&h.rig, "passwd", 0, false, &file), ERRNO_LOOP);
@@ -321,7 +322,8 @@ static void listing(void)
     int n = 0;
     uint64_t middle = 0;
     char at_middle[64] = "";
-    for (uint64_t cookie = 0; file_readdir(dir, cookie, &entry) == 0 && entry.name.len > 0; cookie = entry.next) {
+    for (uint64_t cookie = 0; file_readdir(dir, cookie, &entry) == 0 && entry.name.len > 0;
+         cookie = entry.next) {
         if (n == 500) {
             middle = cookie;
             snprintf(at_middle, sizeof at_middle, "%.*s", (int)entry.name.len, entry.name.ptr);
@@ -368,8 +370,8 @@ TEST(hostdir_what_the_host_changes_is_seen)
     host_end(&h);
 }
 
-/* A thread of the host swaps a directory for a link that leads out, again and again, while the guest reads, writes and
- * removes below it. Nothing outside is ever read or touched. */
+/* A thread of the host swaps a directory for a link that leads out, again and again, while the
+ * guest reads, writes and removes below it. Nothing outside is ever read or touched. */
 struct swapper {
     const char *inside, *outside;
     atomic_bool stop;

@@ -1,4 +1,5 @@
-/* The JSON checker and the tree: what is accepted, where and how a text is refused, how values are traced back. */
+/* The JSON checker and the tree: what is accepted, where and how a text is refused, how values are
+ * traced back. */
 #include <stdlib.h>
 
 #include "base/json.h"
@@ -29,10 +30,29 @@ static const char *refusal(const char *text, unsigned flags)
 TEST(json_accepts_what_the_grammar_has)
 {
     static const char *const good[] = {
-        "0", "-0", "1.5e+10", "0.0", "1E5", "-1e-2", "true", "false", "null", "\"\"", "[]", "{}", " [ ] ", "\t{\n}\r\n",
-        "[1,2,[3,{\"a\":[]}]]", "{\"a\":1,\"b\":{\"c\":null}}", "\"\\u00e9\\n\\\\\\/\\\"\\b\\f\\r\\t\"",
-        "\"\\ud83d\\ude00\"", "\"\xf0\x9f\x98\x80\"", "\"eight chars and more, to pass over words at once\"", "1e999",
-        "123456789012345678901234567890", "\"\x7f\"",
+        "0",
+        "-0",
+        "1.5e+10",
+        "0.0",
+        "1E5",
+        "-1e-2",
+        "true",
+        "false",
+        "null",
+        "\"\"",
+        "[]",
+        "{}",
+        " [ ] ",
+        "\t{\n}\r\n",
+        "[1,2,[3,{\"a\":[]}]]",
+        "{\"a\":1,\"b\":{\"c\":null}}",
+        "\"\\u00e9\\n\\\\\\/\\\"\\b\\f\\r\\t\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\xf0\x9f\x98\x80\"",
+        "\"eight chars and more, to pass over words at once\"",
+        "1e999",
+        "123456789012345678901234567890",
+        "\"\x7f\"",
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         OK(accepts(good[i], JSON_STRICT));
@@ -138,8 +158,10 @@ TEST(json_counts_values)
 
 TEST(json_duplicate_keys)
 {
-    STR_EQ(refusal("{\"a\":1,\"b\":2,\n\"a\":3}", JSON_UNIQUE_KEYS), "2:1: the key \"a\" stands here twice");
-    STR_EQ(refusal("[{\"x\":{\"k\":1,\"\\u006b\":2}}]", JSON_UNIQUE_KEYS), "1:14: the key \"k\" stands here twice");
+    STR_EQ(refusal("{\"a\":1,\"b\":2,\n\"a\":3}", JSON_UNIQUE_KEYS),
+           "2:1: the key \"a\" stands here twice");
+    STR_EQ(refusal("[{\"x\":{\"k\":1,\"\\u006b\":2}}]", JSON_UNIQUE_KEYS),
+           "1:14: the key \"k\" stands here twice");
     STR_EQ(refusal("{\"a\":{\"a\":{\"a\":1}}}", JSON_UNIQUE_KEYS), "");
     STR_EQ(refusal("{\"a\":1,\"a\":2}", JSON_STRICT), "");
     /* Many keys take the other way. */
@@ -160,7 +182,8 @@ TEST(json_duplicate_keys)
 
 TEST(json_tree_keeps_numbers_and_places)
 {
-    const char *text = "\xef\xbb\xbf{ // c\n \"n\": 0.10,\n \"s\": \"x\\ny\",\n \"big\": 18446744073709551615, \"l\": [true]}";
+    const char *text = "\xef\xbb\xbf{ // c\n \"n\": 0.10,\n \"s\": \"x\\ny\",\n \"big\": "
+                       "18446744073709551615, \"l\": [true]}";
     struct json json;
     struct json_problem problem;
     uint64_t number = 7;

@@ -35,7 +35,7 @@ TEST(map_put_get_remove)
         right += map_get(&map, str_of(names[i])) == NULL;
     EQ(right, N / 2);
     int seen = 0;
-    MAP_FOREACH(slot, &map)
+    MAP_FOREACH (slot, &map)
         seen++;
     EQ(seen, N / 2);
     map_release(&map);
@@ -76,8 +76,7 @@ TEST(list_keeps_order_and_lets_go)
     list_remove(&items[2].link);
     list_remove(&items[2].link);
     int sum = 0, last = -1;
-    LIST_FOREACH(at, &list)
-    {
+    LIST_FOREACH (at, &list) {
         struct item *item = LIST_ENTRY(at, struct item, link);
         OK(item->value > last);
         last = item->value;
@@ -108,7 +107,8 @@ static size_t slow_distance(const char *a, const char *b)
                 best = d[i - 1][j] + 1;
             if (d[i][j - 1] + 1 < best)
                 best = d[i][j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                d[i - 2][j - 2] + 1 < best)
                 best = d[i - 2][j - 2] + 1;
             d[i][j] = best;
         }
@@ -231,7 +231,8 @@ TEST(number_refuses)
         {"5s ", NUMBER_NS, "the unit is not one of ns, us, ms, s, m, h, d"},
         {"5 ", NUMBER_NS, "the unit is not one of ns, us, ms, s, m, h, d"},
         {"0.1ns", NUMBER_NS, "not a whole number of nanoseconds"},
-        {"64Mb", NUMBER_BYTES, "the unit is not one of B, K, M, G, T, KiB, MiB, GiB, TiB, kB, MB, GB, TB"},
+        {"64Mb", NUMBER_BYTES,
+         "the unit is not one of B, K, M, G, T, KiB, MiB, GiB, TiB, kB, MB, GB, TB"},
         {"0.3B", NUMBER_BYTES, "not a whole number of bytes"},
         {"5s", NUMBER_COUNT, "a count has no unit"},
         {"1.5", NUMBER_COUNT, "not a whole number"},

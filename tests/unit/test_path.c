@@ -26,11 +26,21 @@ static void begin(struct rig *rig)
 
 TEST(path_plain_and_odd_spellings)
 {
-    static const char *const good[] = {
-        "dir/file", "./dir/file", "dir//file", "dir/./file", "dir/sub/../file", "dir/sub/.././../dir//./file",
-        "/workspace/dir/file", "//workspace//dir/file", "../workspace/dir/file", "../../../workspace/dir/file",
-        "/../workspace/dir/file", "to-dir/file", "to-file", "to-dir/../dir/file", "/tmp/../workspace/to-dir/sub/../file"
-    };
+    static const char *const good[] = {"dir/file",
+                                       "./dir/file",
+                                       "dir//file",
+                                       "dir/./file",
+                                       "dir/sub/../file",
+                                       "dir/sub/.././../dir//./file",
+                                       "/workspace/dir/file",
+                                       "//workspace//dir/file",
+                                       "../workspace/dir/file",
+                                       "../../../workspace/dir/file",
+                                       "/../workspace/dir/file",
+                                       "to-dir/file",
+                                       "to-file",
+                                       "to-dir/../dir/file",
+                                       "/tmp/../workspace/to-dir/sub/../file"};
     struct rig rig;
     begin(&rig);
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
@@ -43,20 +53,18 @@ TEST(path_errors)
     static const struct {
         const char *path;
         int want;
-    } cases[] = {
-        {"", ERRNO_NOENT},
-        {"missing", ERRNO_NOENT},
-        {"missing/x", ERRNO_NOENT},
-        {"dir/file/x", ERRNO_NOTDIR},
-        {"dir/file/", ERRNO_NOTDIR},
-        {"dir/file//", ERRNO_NOTDIR},
-        {"dir/file/.", ERRNO_NOTDIR},
-        {"dir/file/..", ERRNO_NOTDIR},
-        {"to-file/", ERRNO_NOTDIR},
-        {"dangling", ERRNO_NOENT},
-        {"dangling/x", ERRNO_NOENT},
-        {"missing/..", ERRNO_NOENT}
-    };
+    } cases[] = {{"", ERRNO_NOENT},
+                 {"missing", ERRNO_NOENT},
+                 {"missing/x", ERRNO_NOENT},
+                 {"dir/file/x", ERRNO_NOTDIR},
+                 {"dir/file/", ERRNO_NOTDIR},
+                 {"dir/file//", ERRNO_NOTDIR},
+                 {"dir/file/.", ERRNO_NOTDIR},
+                 {"dir/file/..", ERRNO_NOTDIR},
+                 {"to-file/", ERRNO_NOTDIR},
+                 {"dangling", ERRNO_NOENT},
+                 {"dangling/x", ERRNO_NOENT},
+                 {"missing/..", ERRNO_NOENT}};
     struct rig rig;
     begin(&rig);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -123,7 +131,8 @@ TEST(path_length_limits)
     path[4096] = '/';
     path[4097] = 0;
     EQ(lookup(&rig, path), ERRNO_NAMETOOLONG);
-    EQ(vfs_stat(rig.vfs, at(&rig), (struct str){"dir\0x", 5}, 0, &(struct file_stat){.dev = 0}), ERRNO_INVAL);
+    EQ(vfs_stat(rig.vfs, at(&rig), (struct str){"dir\0x", 5}, 0, &(struct file_stat){.dev = 0}),
+       ERRNO_INVAL);
     rig_close(&rig);
 }
 
@@ -172,7 +181,8 @@ TEST(path_long_links_do_not_blow_up)
     memset(target, 'x', sizeof target);
     target[4095] = 0;
     EQ(do_symlink(&rig, target, "long-enough"), 0);
-    EQ(vfs_symlink(rig.vfs, (struct str){target, 4096}, at(&rig), STR("too-long")), ERRNO_NAMETOOLONG);
+    EQ(vfs_symlink(rig.vfs, (struct str){target, 4096}, at(&rig), STR("too-long")),
+       ERRNO_NAMETOOLONG);
     EQ(do_symlink(&rig, "", "empty"), ERRNO_NOENT);
     rig_close(&rig);
 }
@@ -182,24 +192,22 @@ TEST(path_beneath)
     static const struct {
         const char *path;
         int want;
-    } cases[] = {
-        {"dir/file", 0},
-        {"dir/.//sub/../../dir/sub/../file", 0},
-        {"to-dir/file", 0},
-        {"dir/..", 0},
-        {".", 0},
-        {"/workspace/dir/file", ERRNO_NOTCAPABLE},
-        {"/", ERRNO_NOTCAPABLE},
-        {"..", ERRNO_NOTCAPABLE},
-        {"../workspace", ERRNO_NOTCAPABLE},
-        {"dir/sub/../../../workspace/dir/file", ERRNO_NOTCAPABLE},
-        {"to-root", ERRNO_NOTCAPABLE},
-        {"up", ERRNO_NOTCAPABLE},
-        {"dir/up", ERRNO_NOTCAPABLE},
-        {"dir/up-one", 0},
-        {"to-dir/../..", ERRNO_NOTCAPABLE},
-        {"dir/sub/climb/x", ERRNO_NOTCAPABLE}
-    };
+    } cases[] = {{"dir/file", 0},
+                 {"dir/.//sub/../../dir/sub/../file", 0},
+                 {"to-dir/file", 0},
+                 {"dir/..", 0},
+                 {".", 0},
+                 {"/workspace/dir/file", ERRNO_NOTCAPABLE},
+                 {"/", ERRNO_NOTCAPABLE},
+                 {"..", ERRNO_NOTCAPABLE},
+                 {"../workspace", ERRNO_NOTCAPABLE},
+                 {"dir/sub/../../../workspace/dir/file", ERRNO_NOTCAPABLE},
+                 {"to-root", ERRNO_NOTCAPABLE},
+                 {"up", ERRNO_NOTCAPABLE},
+                 {"dir/up", ERRNO_NOTCAPABLE},
+                 {"dir/up-one", 0},
+                 {"to-dir/../..", ERRNO_NOTCAPABLE},
+                 {"dir/sub/climb/x", ERRNO_NOTCAPABLE}};
     struct rig rig;
     begin(&rig);
     EQ(do_symlink(&rig, "/", "to-root"), 0);
@@ -219,8 +227,11 @@ TEST(path_beneath)
     /* A directory that is open stays the border, wherever the tree is. */
     struct file *sub;
     EQ(do_open(&rig, "dir/sub", VFS_DIRECTORY, false, &sub), 0);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){sub, true}, STR(".."), 0, &(struct file_stat){.dev = 0}), ERRNO_NOTCAPABLE);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){sub, false}, STR("../file"), 0, &(struct file_stat){.dev = 0}), 0);
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){sub, true}, STR(".."), 0, &(struct file_stat){.dev = 0}),
+       ERRNO_NOTCAPABLE);
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){sub, false}, STR("../file"), 0,
+                &(struct file_stat){.dev = 0}),
+       0);
     file_unref(sub);
     rig_close(&rig);
 }
@@ -274,7 +285,8 @@ TEST(path_create_through_links)
     EQ(put(&rig, "dangling", "made"), 0); /* what it leads to is made */
     STR_EQ(get(&rig, "nowhere"), "made");
     EQ(do_unlink(&rig, "nowhere"), 0);
-    EQ(do_open(&rig, "dangling", VFS_CREATE | VFS_EXCLUSIVE | VFS_FOLLOW, true, &file), ERRNO_EXIST);
+    EQ(do_open(&rig, "dangling", VFS_CREATE | VFS_EXCLUSIVE | VFS_FOLLOW, true, &file),
+       ERRNO_EXIST);
     EQ(do_open(&rig, "dangling", VFS_CREATE, true, &file), ERRNO_LOOP);
     EQ(do_open(&rig, "to-file", 0, false, &file), ERRNO_LOOP);
     EQ(do_open(&rig, "to-dir", VFS_DIRECTORY, false, &file), ERRNO_NOTDIR);
@@ -292,7 +304,8 @@ TEST(path_start_must_be_a_directory)
     struct file *file;
     begin(&rig);
     ASSERT_EQ_INT(do_open(&rig, "dir/file", 0, false, &file), 0);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){file, false}, STR("x"), 0, &(struct file_stat){.dev = 0}), ERRNO_NOTDIR);
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){file, false}, STR("x"), 0, &(struct file_stat){.dev = 0}),
+       ERRNO_NOTDIR);
     file_unref(file);
     rig_close(&rig);
 }
@@ -302,7 +315,8 @@ static const char *path_of(struct rig *rig, const char *path)
     static char text[512];
     struct file *dir;
     struct buf out = BUF_INIT(4096);
-    int e = vfs_open(rig->vfs, at(rig), str_of(path), VFS_FOLLOW | VFS_DIRECTORY, 0, true, false, &dir);
+    int e =
+        vfs_open(rig->vfs, at(rig), str_of(path), VFS_FOLLOW | VFS_DIRECTORY, 0, true, false, &dir);
     if (e == 0) {
         e = vfs_path_of(rig->vfs, dir, &out);
         file_unref(dir);
@@ -333,7 +347,9 @@ TEST(path_of_open_directories)
     EQ(do_rmdir(&rig, "renamed/sub"), 0);
     EQ(vfs_path_of(rig.vfs, dir, &out), ERRNO_NOENT);
     EQ(vfs_mkdir(rig.vfs, (struct vfs_at){dir, false}, STR("x")), ERRNO_NOENT);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){dir, false}, STR("../file"), 0, &(struct file_stat){.dev = 0}), 0);
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){dir, false}, STR("../file"), 0,
+                &(struct file_stat){.dev = 0}),
+       0);
     buf_release(&out);
     file_unref(dir);
     rig_close(&rig);
@@ -347,14 +363,18 @@ TEST(path_deep_directories_need_no_stack)
     struct file *dir = file_ref(rig.dir), *next;
     for (int i = 0; i < 20000; i++) {
         ASSERT_EQ_INT(vfs_mkdir(rig.vfs, (struct vfs_at){dir, false}, STR("d")), 0);
-        ASSERT_EQ_INT(vfs_open(rig.vfs, (struct vfs_at){dir, false}, STR("d"), VFS_DIRECTORY, 0, true, false, &next), 0);
+        ASSERT_EQ_INT(vfs_open(rig.vfs, (struct vfs_at){dir, false}, STR("d"), VFS_DIRECTORY, 0,
+                               true, false, &next),
+                      0);
         file_unref(dir);
         dir = next;
     }
     struct buf out = BUF_INIT(1u << 20);
     EQ(vfs_path_of(rig.vfs, dir, &out), 0);
     EQ(out.len, strlen("/workspace") + 40000);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){dir, false}, buf_str(&out), 0, &(struct file_stat){.dev = 0}), 0);
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){dir, false}, buf_str(&out), 0,
+                &(struct file_stat){.dev = 0}),
+       0);
     buf_release(&out);
     file_unref(dir);
     rig_close(&rig);

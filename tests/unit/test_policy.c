@@ -1,4 +1,5 @@
-/* Policies: every way in which a text can be wrong (policy_errors.txt), and what right ones become. */
+/* Policies: every way in which a text can be wrong (policy_errors.txt), and what right ones become.
+ */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 #include "tool/command.h"
 
 #ifndef TEST_DATA
-#define TEST_DATA "."
+#define TEST_DATA "tests/unit"
 #endif
 
 /* ------------------------------------------------------------------ the file of errors */
@@ -31,7 +32,8 @@ static bool lines_match(const char *wanted, const char *got)
     while (*wanted) {
         size_t w = strcspn(wanted, "\n"), g = strcspn(got, "\n");
         bool open = w > 0 && wanted[w - 1] == '*';
-        if (open ? g < w - 1 || strncmp(wanted, got, w - 1) != 0 : w != g || strncmp(wanted, got, w) != 0)
+        if (open ? g < w - 1 || strncmp(wanted, got, w - 1) != 0
+                 : w != g || strncmp(wanted, got, w) != 0)
             return false;
         wanted += w + (wanted[w] == '\n');
         got += g + (got[g] == '\n');
@@ -78,7 +80,8 @@ TEST(policy_every_error_of_the_file)
         char *text = at + 6, *middle = strstr(text, "\n>>>>\n");
         ASSERT(middle != NULL);
         char *next = strstr(middle, "\n----\n");
-        char *wanted = mem_dup(middle + 6, next ? (size_t)(next + 1 - middle - 6) : strlen(middle + 6));
+        char *wanted =
+            mem_dup(middle + 6, next ? (size_t)(next + 1 - middle - 6) : strlen(middle + 6));
         check_case((struct str){text, (size_t)(middle + 1 - text)}, wanted);
         mem_free(wanted);
         cases++;
@@ -90,7 +93,8 @@ TEST(policy_every_error_of_the_file)
 
 /* ------------------------------------------------------------------ what a text becomes */
 
-static int load(const char *text, struct toolset **ret_set, struct policy_file **ret, struct capful_error *err)
+static int load(const char *text, struct toolset **ret_set, struct policy_file **ret,
+                struct capful_error *err)
 {
     struct policy_source source = {.directory = "/usr"};
     EQ(toolset_new(ret_set, NULL), 0);
@@ -102,10 +106,12 @@ TEST(policy_tool_has_all_its_parts)
     struct toolset *set;
     struct policy_file *file = NULL;
     struct capful_error err = {0, 0, 0, ""};
-    const char *text =
-        "{\"tools\": {\"count\": {\"description\": \"Counts\", \"schema\": {\"properties\": {\"f\": {\"maximum\": "
-        "1.10}}}, \"command\": [\"wc\", \"-{f}x\", \"{{f}}\", \"\"], \"input\": \"none\", \"output\": \"text\","
-        "\"env\": {\"A\": \"1\", \"B\": \"2\"}, \"cwd\": \"bin\", \"time_limit\": \"2s\", \"allow_leading\": [\"f\"]}}}";
+    const char *text = "{\"tools\": {\"count\": {\"description\": \"Counts\", \"schema\": "
+                       "{\"properties\": {\"f\": {\"maximum\": "
+                       "1.10}}}, \"command\": [\"wc\", \"-{f}x\", \"{{f}}\", \"\"], \"input\": "
+                       "\"none\", \"output\": \"text\","
+                       "\"env\": {\"A\": \"1\", \"B\": \"2\"}, \"cwd\": \"bin\", \"time_limit\": "
+                       "\"2s\", \"allow_leading\": [\"f\"]}}}";
     EQ(load(text, &set, &file, &err), 0);
     STR_EQ(err.text, "");
     ASSERT(toolset_count(set) == 1);
@@ -141,7 +147,8 @@ TEST(policy_failure_leaves_the_set_as_it_was)
     struct toolset *set;
     struct policy_file *file = NULL;
     struct capful_error err;
-    EQ(load("{\"tools\": {\"a\": {\"command\": [\"ls\"]}, \"b\": {}}}", &set, &file, &err), CAPFUL_EPOLICY);
+    EQ(load("{\"tools\": {\"a\": {\"command\": [\"ls\"]}, \"b\": {}}}", &set, &file, &err),
+       CAPFUL_EPOLICY);
     EQ(toolset_count(set), 0);
     OK(toolset_find(set, STR("a")) == NULL);
     OK(file == NULL);
@@ -222,9 +229,10 @@ TEST(builder_with_a_text_only_the_text_grants)
 {
     struct capful_error err = {0, 0, 0, ""};
     struct capful_policy *policy = NULL;
-    struct capful_builder *builder = builder_with(
-        "{\"grants\": [{\"tool\": \"refund\", \"max_calls\": 2}],"
-        "\"tools\": {\"own\": {\"command\": [\"true\"]}}, \"limits\": {\"calls\": 7}}", &err);
+    struct capful_builder *builder =
+        builder_with("{\"grants\": [{\"tool\": \"refund\", \"max_calls\": 2}],"
+                     "\"tools\": {\"own\": {\"command\": [\"true\"]}}, \"limits\": {\"calls\": 7}}",
+                     &err);
     EQ(capful_builder_build(builder, &policy, &err), 0);
     EQ(toolset_count(policy->tools), 2);
     OK(toolset_find(policy->tools, STR("get_order")) == NULL);
@@ -270,7 +278,8 @@ TEST(builder_limits_given_in_c_win)
     struct capful_error err = {0, 0, 0, ""};
     struct capful_policy *policy = NULL;
     struct capful_limits limits;
-    struct capful_builder *builder = builder_with("{\"limits\": {\"calls\": 7, \"wall\": \"9s\"}}", &err);
+    struct capful_builder *builder =
+        builder_with("{\"limits\": {\"calls\": 7, \"wall\": \"9s\"}}", &err);
     capful_builder_get_limits(builder, &limits);
     EQ(limits.calls, 7);
     limits.calls = 5;
@@ -286,7 +295,8 @@ TEST(builder_environment)
 {
     struct capful_error err = {0, 0, 0, ""};
     struct capful_policy *policy = NULL;
-    struct capful_builder *builder = builder_with("{\"env\": {\"A\": \"file\", \"B\": \"file\"}}", &err);
+    struct capful_builder *builder =
+        builder_with("{\"env\": {\"A\": \"file\", \"B\": \"file\"}}", &err);
     EQ(capful_builder_env(builder, "A", "first", &err), 0);
     EQ(capful_builder_env(builder, "A", "c", &err), 0);
     EQ(capful_builder_env(builder, "", "x", &err), CAPFUL_EINVAL);
@@ -314,7 +324,8 @@ static int no_stat(void *context, const char *path, struct capful_stat *ret)
     return 0;
 }
 
-static int no_read(void *context, const char *path, uint64_t offset, void *buffer, size_t size, size_t *ret_len)
+static int no_read(void *context, const char *path, uint64_t offset, void *buffer, size_t size,
+                   size_t *ret_len)
 {
     (void)context, (void)path, (void)offset, (void)buffer, (void)size;
     *ret_len = 0;
@@ -325,8 +336,10 @@ TEST(builder_mounts)
 {
     struct capful_error err = {0, 0, 0, ""};
     struct capful_policy *policy = NULL;
-    struct capful_builder *builder = builder_with("{\"mounts\": [{\"host\": \"usr\", \"guest\": \"/data/\"}]}", &err);
-    struct capful_mount_ops ops = {.list = no_list, .stat = no_stat, .read = no_read, .release = release};
+    struct capful_builder *builder =
+        builder_with("{\"mounts\": [{\"host\": \"usr\", \"guest\": \"/data/\"}]}", &err);
+    struct capful_mount_ops ops = {
+        .list = no_list, .stat = no_stat, .read = no_read, .release = release};
     struct capful_mount_ops lame = {.list = no_list, .release = release};
     released = 0;
     EQ(capful_builder_mount(builder, "/tmp", "/work/./space", CAPFUL_MOUNT_RW, &err), 0);
@@ -370,7 +383,9 @@ TEST(builder_policy_file)
     fclose(file);
     chmod(tool, 0700);
     file = fopen(path, "w");
-    fputs("\xef\xbb\xbf// beside its tool\n{\"tools\": {\"t\": {\"command\": [\"./tool\"]}}, \"grants\": [\"t\"]}", file);
+    fputs("\xef\xbb\xbf// beside its tool\n{\"tools\": {\"t\": {\"command\": [\"./tool\"]}}, "
+          "\"grants\": [\"t\"]}",
+          file);
     fclose(file);
     struct capful_builder *builder = NULL;
     struct capful_policy *policy = NULL;
@@ -392,8 +407,10 @@ TEST(builder_policy_file)
 static void sweep(void)
 {
     static const char text[] =
-        "{\"tools\": {\"count\": {\"schema\": {\"properties\": {\"f\": {}}}, \"command\": [\"wc\", \"-{f}x\"],"
-        "\"env\": {\"A\": \"1\"}, \"cwd\": \"bin\", \"allow_leading\": [\"f\"]}}, \"env\": {\"X\": \"1\"},"
+        "{\"tools\": {\"count\": {\"schema\": {\"properties\": {\"f\": {}}}, \"command\": [\"wc\", "
+        "\"-{f}x\"],"
+        "\"env\": {\"A\": \"1\"}, \"cwd\": \"bin\", \"allow_leading\": [\"f\"]}}, \"env\": {\"X\": "
+        "\"1\"},"
         "\"grants\": [\"count\", \"c\"], \"mounts\": [{\"host\": \"/usr\", \"guest\": \"/u\"}]}";
     struct capful_builder *builder = NULL;
     struct capful_policy *policy = NULL;

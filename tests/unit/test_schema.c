@@ -1,4 +1,5 @@
-/* Schemas of tools: those taken for right without the compiler are right, and arguments are checked the same. */
+/* Schemas of tools: those taken for right without the compiler are right, and arguments are checked
+ * the same. */
 #include <pthread.h>
 
 #include "base/json.h"
@@ -25,27 +26,97 @@ static bool compiles(const char *text)
     return ok;
 }
 
-/* Values of all kinds under every keyword: nothing that is found plain may be refused by the compiler. */
+/* Values of all kinds under every keyword: nothing that is found plain may be refused by the
+ * compiler. */
 TEST(schema_plain_is_never_wrong)
 {
-    static const char *const names[] = {
-        "type", "description", "properties", "required", "additionalProperties", "items", "enum", "const", "default",
-        "title", "format", "examples", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength",
-        "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "uniqueItems", "anyOf", "oneOf", "allOf",
-        "deprecated", "readOnly", "writeOnly", "pattern", "$ref", "not", "if", "multipleOf", "patternProperties", "$id",
-        "$schema", "$defs", "unknown", "dependentRequired", "contains", "propertyNames", "$anchor"};
-    static const char *const values[] = {
-        "null", "true", "false", "0", "-1", "1.5", "7", "1e999", "123456789012345678901234567890", "\"\"", "\"string\"",
-        "\"strnig\"", "\"(\"", "\"#\"", "[]", "[1]", "[\"a\"]", "[\"a\",\"a\"]", "[\"string\"]", "[\"string\",\"null\"]",
-        "[\"string\",\"string\"]", "[{}]", "[{\"type\":\"x\"}]", "[true]", "{}", "{\"a\":{}}", "{\"a\":1}", "{\"a\":[]}",
-        "{\"type\":\"object\"}", "{\"a\":{\"type\":5}}", "{\"minimum\":\"1\"}", "[1e999]", "{\"a\":{\"const\":1e999}}",
-        "[{\"pattern\":\"(\"}]", "{\"a\":{\"$ref\":\"#/nowhere\"}}", "{\"a\":true}"};
+    static const char *const names[] = {"type",
+                                        "description",
+                                        "properties",
+                                        "required",
+                                        "additionalProperties",
+                                        "items",
+                                        "enum",
+                                        "const",
+                                        "default",
+                                        "title",
+                                        "format",
+                                        "examples",
+                                        "minimum",
+                                        "maximum",
+                                        "exclusiveMinimum",
+                                        "exclusiveMaximum",
+                                        "minLength",
+                                        "maxLength",
+                                        "minItems",
+                                        "maxItems",
+                                        "minProperties",
+                                        "maxProperties",
+                                        "uniqueItems",
+                                        "anyOf",
+                                        "oneOf",
+                                        "allOf",
+                                        "deprecated",
+                                        "readOnly",
+                                        "writeOnly",
+                                        "pattern",
+                                        "$ref",
+                                        "not",
+                                        "if",
+                                        "multipleOf",
+                                        "patternProperties",
+                                        "$id",
+                                        "$schema",
+                                        "$defs",
+                                        "unknown",
+                                        "dependentRequired",
+                                        "contains",
+                                        "propertyNames",
+                                        "$anchor"};
+    static const char *const values[] = {"null",
+                                         "true",
+                                         "false",
+                                         "0",
+                                         "-1",
+                                         "1.5",
+                                         "7",
+                                         "1e999",
+                                         "123456789012345678901234567890",
+                                         "\"\"",
+                                         "\"string\"",
+                                         "\"strnig\"",
+                                         "\"(\"",
+                                         "\"#\"",
+                                         "[]",
+                                         "[1]",
+                                         "[\"a\"]",
+                                         "[\"a\",\"a\"]",
+                                         "[\"string\"]",
+                                         "[\"string\",\"null\"]",
+                                         "[\"string\",\"string\"]",
+                                         "[{}]",
+                                         "[{\"type\":\"x\"}]",
+                                         "[true]",
+                                         "{}",
+                                         "{\"a\":{}}",
+                                         "{\"a\":1}",
+                                         "{\"a\":[]}",
+                                         "{\"type\":\"object\"}",
+                                         "{\"a\":{\"type\":5}}",
+                                         "{\"minimum\":\"1\"}",
+                                         "[1e999]",
+                                         "{\"a\":{\"const\":1e999}}",
+                                         "[{\"pattern\":\"(\"}]",
+                                         "{\"a\":{\"$ref\":\"#/nowhere\"}}",
+                                         "{\"a\":true}"};
     int plain = 0, wrong = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         for (size_t j = 0; j < sizeof values / sizeof *values; j++) {
             char text[256];
             for (int deep = 0; deep < 2; deep++) {
-                snprintf(text, sizeof text, deep ? "{\"properties\":{\"p\":{\"%s\":%s}}}" : "{\"%s\":%s}", names[i], values[j]);
+                snprintf(text, sizeof text,
+                         deep ? "{\"properties\":{\"p\":{\"%s\":%s}}}" : "{\"%s\":%s}", names[i],
+                         values[j]);
                 if (!is_plain(text))
                     continue;
                 plain++;
@@ -61,9 +132,12 @@ TEST(schema_plain_is_never_wrong)
 
 TEST(schema_usual_ones_are_plain)
 {
-    OK(is_plain("{\"type\":\"object\",\"properties\":{\"amount\":{\"type\":\"number\",\"maximum\":100},\"tags\":{\"type\":"
-                "\"array\",\"items\":{\"type\":\"string\",\"enum\":[\"a\",\"b\"]},\"maxItems\":3},\"note\":{\"type\":[\"string\","
-                "\"null\"],\"description\":\"x\",\"default\":null}},\"required\":[\"amount\"],\"additionalProperties\":false}"));
+    OK(is_plain("{\"type\":\"object\",\"properties\":{\"amount\":{\"type\":\"number\",\"maximum\":"
+                "100},\"tags\":{\"type\":"
+                "\"array\",\"items\":{\"type\":\"string\",\"enum\":[\"a\",\"b\"]},\"maxItems\":3},"
+                "\"note\":{\"type\":[\"string\","
+                "\"null\"],\"description\":\"x\",\"default\":null}},\"required\":[\"amount\"],"
+                "\"additionalProperties\":false}"));
     OK(!is_plain("{\"properties\":{\"x\":{\"pattern\":\"^a\"}}}"));
     OK(!is_plain("{\"$ref\":\"#/$defs/x\",\"$defs\":{\"x\":{}}}"));
     OK(!is_plain("{\"properties\":{\"x\":{\"tpye\":\"string\"}}}"));

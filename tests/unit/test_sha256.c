@@ -1,4 +1,5 @@
-/* SHA-256: the standard's examples, every length around the block size, both compression functions, odd pieces. */
+/* SHA-256: the standard's examples, every length around the block size, both compression functions,
+ * odd pieces. */
 #include <string.h>
 
 #include "base/sha256.h"
@@ -24,7 +25,8 @@ static void check_standard(void)
     STR_EQ(hash_of("abc", 3), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     STR_EQ(hash_of("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56),
            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-    STR_EQ(hash_of(million, sizeof million), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    STR_EQ(hash_of(million, sizeof million),
+           "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 /* The hash of the hashes of 301 texts, of 0 to 300 bytes: computed with another implementation. */

@@ -7,11 +7,15 @@ static void echo(struct capful_call *call, void *context)
     capful_call_answer(call, "1", 1);
 }
 
-static struct toolset *set_of(const char *name, const char *description, const char *schema, uint64_t max_calls)
+static struct toolset *set_of(const char *name, const char *description, const char *schema,
+                              uint64_t max_calls)
 {
     struct toolset *set = NULL;
-    struct capful_tool tool = {
-        .name = name, .description = description, .schema = schema, .call = echo, .max_calls = max_calls};
+    struct capful_tool tool = {.name = name,
+                               .description = description,
+                               .schema = schema,
+                               .call = echo,
+                               .max_calls = max_calls};
     EQ(toolset_new(&set, NULL), 0);
     EQ(toolset_add(set, &tool, NULL), 0);
     return set;
@@ -23,19 +27,23 @@ TEST(page_says_what_a_caller_needs)
     struct buf page = BUF_INIT(10000);
     struct toolset *set =
         set_of("re-fund", "Pays money back.",
-               "{\"properties\":{\"amount\":{\"type\":\"number\",\"description\":\"in euros\"},\"why\":{\"enum\":[\"late\",7]},"
+               "{\"properties\":{\"amount\":{\"type\":\"number\",\"description\":\"in "
+               "euros\"},\"why\":{\"enum\":[\"late\",7]},"
                "\"x\":{\"type\":[\"string\",\"null\"]},\"y\":true},\"required\":[\"amount\"]}",
                3);
     toolset_grant_all(set);
     EQ(toolset_seal(set, NULL), 0);
     rig_begin(&r, set, NULL);
     EQ(tool_page_make(r.host, STR("re-fund"), &page), 0);
-    STR_EQ(page.data, "re-fund\n(as an identifier: re_fund)\n\nPays money back.\n\nArguments:\n"
-                      "  amount (number): in euros\n  why (one of \"late\", 7, optional)\n"
-                      "  x (string or null, optional)\n  y (any, optional)\n\n"
-                      "Schema: {\"properties\":{\"amount\":{\"type\":\"number\",\"description\":\"in euros\"},\"why\":{\"enum\":"
-                      "[\"late\",7]},\"x\":{\"type\":[\"string\",\"null\"]},\"y\":true},\"required\":[\"amount\"]}\n\n"
-                      "Calls left: 3\n");
+    STR_EQ(page.data,
+           "re-fund\n(as an identifier: re_fund)\n\nPays money back.\n\nArguments:\n"
+           "  amount (number): in euros\n  why (one of \"late\", 7, optional)\n"
+           "  x (string or null, optional)\n  y (any, optional)\n\n"
+           "Schema: {\"properties\":{\"amount\":{\"type\":\"number\",\"description\":\"in "
+           "euros\"},\"why\":{\"enum\":"
+           "[\"late\",7]},\"x\":{\"type\":[\"string\",\"null\"]},\"y\":true},\"required\":["
+           "\"amount\"]}\n\n"
+           "Calls left: 3\n");
     rig_call(&r, "re-fund", "{\"amount\":1}");
     buf_clear(&page);
     EQ(tool_page_make(r.host, STR("re_fund"), &page), 0);
@@ -61,8 +69,12 @@ TEST(page_without_much_to_say)
 
 TEST(page_names_can_be_files)
 {
-    static const char *const names[][2] = {
-        {"get-order", "get-order"}, {"/pets/{id}", "_pets__id_"}, {".", "_"}, {"..", "__"}, {"a/b", "a_b"}, {"...", "..."}};
+    static const char *const names[][2] = {{"get-order", "get-order"},
+                                           {"/pets/{id}", "_pets__id_"},
+                                           {".", "_"},
+                                           {"..", "__"},
+                                           {"a/b", "a_b"},
+                                           {"...", "..."}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct toolset *set = set_of(names[i][0], NULL, NULL, 0);
         struct str name = tool_page_name(toolset_at(set, 0));

@@ -30,16 +30,18 @@ TEST(set_names_of_all_kinds)
     STR_EQ(add(set, "get_order", NULL), "");
     STR_EQ(add(set, "github.create-issue", NULL), "");
     STR_EQ(add(set, "/pets/{petId}", NULL), "");
-    STR_EQ(add(set, "\xe5\xa4\xa9\xe6\xb0\x97", NULL), "");           /* Japanese */
+    STR_EQ(add(set, "\xe5\xa4\xa9\xe6\xb0\x97", NULL), ""); /* Japanese */
     STR_EQ(add(set, "caf\xc3\xa9 menu", NULL), "");
-    STR_EQ(add(set, "\xf0\x9f\x8d\x95", NULL), "");                   /* a pizza */
+    STR_EQ(add(set, "\xf0\x9f\x8d\x95", NULL), ""); /* a pizza */
     STR_EQ(add(set, "2fast", NULL), "");
     STR_EQ(add(set, "__proto__", NULL), "");
     STR_EQ(add(set, "constructor", NULL), "");
     EQ(toolset_count(set), 9);
-    static const char *const aliases[] = {
-        "get_order", "github_create_issue", "_pets__petId_", "\xe5\xa4\xa9\xe6\xb0\x97", "caf\xc3\xa9_menu",
-        "_", "_2fast", "__proto__", "constructor"};
+    static const char *const aliases[] = {"get_order",        "github_create_issue",
+                                          "_pets__petId_",    "\xe5\xa4\xa9\xe6\xb0\x97",
+                                          "caf\xc3\xa9_menu", "_",
+                                          "_2fast",           "__proto__",
+                                          "constructor"};
     for (size_t i = 0; i < 9; i++) {
         STR_EQ(toolset_at(set, i)->alias, aliases[i]);
         OK(toolset_find(set, str_of(toolset_at(set, i)->name)) == toolset_at(set, i));
@@ -65,7 +67,8 @@ TEST(set_refuses_bad_names)
     STR_EQ(add(set, "a\x7f", NULL), "the name holds a control character");
     STR_EQ(add(set, "a\xc2\x85", NULL), "the name holds a control character");
     STR_EQ(add(set, "a\xe2\x80\xa8", NULL), "the name holds a control character");
-    STR_EQ(add(set, "a\xe2\x80\xae", NULL), "the name holds a control character for the direction of text");
+    STR_EQ(add(set, "a\xe2\x80\xae", NULL),
+           "the name holds a control character for the direction of text");
     STR_EQ(add(set, "a\xff", NULL), "the name is not UTF-8");
     EQ(toolset_count(set), 1);
     toolset_unref(set);
@@ -76,13 +79,14 @@ TEST(set_two_names_with_one_identifier)
     struct toolset *set = new_set();
     STR_EQ(add(set, "get-order", NULL), "");
     STR_EQ(add(set, "get-order", NULL), "tool \"get-order\": there is a tool of that name already");
-    STR_EQ(add(set, "get_order", NULL),
-           "tool \"get_order\": as an identifier the name is \"get_order\", and so is that of the tool \"get-order\"");
-    STR_EQ(add(set, "get.order", NULL),
-           "tool \"get.order\": as an identifier the name is \"get_order\", and so is that of the tool \"get-order\"");
+    STR_EQ(add(set, "get_order", NULL), "tool \"get_order\": as an identifier the name is "
+                                        "\"get_order\", and so is that of the tool \"get-order\"");
+    STR_EQ(add(set, "get.order", NULL), "tool \"get.order\": as an identifier the name is "
+                                        "\"get_order\", and so is that of the tool \"get-order\"");
     STR_EQ(add(set, "a_b", NULL), "");
-    STR_EQ(add(set, "a b", NULL),
-           "tool \"a b\": as an identifier the name is \"a_b\", and so is that of the tool \"a_b\"");
+    STR_EQ(
+        add(set, "a b", NULL),
+        "tool \"a b\": as an identifier the name is \"a_b\", and so is that of the tool \"a_b\"");
     EQ(toolset_count(set), 2);
     toolset_unref(set);
 }
@@ -90,22 +94,30 @@ TEST(set_two_names_with_one_identifier)
 TEST(set_schemas_are_checked)
 {
     struct toolset *set = new_set();
-    STR_EQ(add(set, "a", "{\"type\": \"object\", \"properties\": {\"n\": {\"type\": \"integer\"}}}"), "");
-    STR_EQ(toolset_at(set, 0)->schema_text, "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"}}}");
-    STR_EQ(add(set, "b", " {\"type\":\"object\", \"properties\":{\"n\":{\"type\":\"integer\"}}}"), "");
+    STR_EQ(
+        add(set, "a", "{\"type\": \"object\", \"properties\": {\"n\": {\"type\": \"integer\"}}}"),
+        "");
+    STR_EQ(toolset_at(set, 0)->schema_text,
+           "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"}}}");
+    STR_EQ(add(set, "b", " {\"type\":\"object\", \"properties\":{\"n\":{\"type\":\"integer\"}}}"),
+           "");
     OK(toolset_at(set, 1)->schema == toolset_at(set, 0)->schema);
     STR_EQ(add(set, "c", "{\"type\":\n \"object\",}"),
-           "tool \"c\": the schema is not valid JSON, line 2, column 11: '}' where a key in quotes should be");
+           "tool \"c\": the schema is not valid JSON, line 2, column 11: '}' where a key in quotes "
+           "should be");
     STR_EQ(add(set, "c", "{\"type\":\"string\"}"),
            "tool \"c\": arguments are an object: the schema's type must be \"object\"");
     STR_EQ(add(set, "c", "true"), "tool \"c\": a schema must be an object");
-    STR_EQ(add(set, "c", "{\"a\":1,\"a\":2}"),
-           "tool \"c\": the schema is not valid JSON, line 1, column 8: the key \"a\" stands here twice");
+    STR_EQ(add(set, "c", "{\"a\":1,\"a\":2}"), "tool \"c\": the schema is not valid JSON, line 1, "
+                                               "column 8: the key \"a\" stands here twice");
     OK(strstr(add(set, "c", "{\"type\":\"obect\"}"), "the schema's type must be") != NULL);
-    OK(strstr(add(set, "c", "{\"properties\":{\"x\":{\"type\":\"strnig\"}}}"), "the schema is not valid: ") != NULL);
+    OK(strstr(add(set, "c", "{\"properties\":{\"x\":{\"type\":\"strnig\"}}}"),
+              "the schema is not valid: ") != NULL);
     OK(strstr(add(set, "c", "{\"$ref\":\"#\"}"), "the schema is not valid: ") != NULL);
-    OK(strstr(add(set, "c", "{\"$ref\":\"https://example.com/x\"}"), "the schema is not valid: ") != NULL);
-    OK(strstr(add(set, "c", "{\"properties\":{\"x\":{\"pattern\":\"(\"}}}"), "the schema is not valid: ") != NULL);
+    OK(strstr(add(set, "c", "{\"$ref\":\"https://example.com/x\"}"), "the schema is not valid: ") !=
+       NULL);
+    OK(strstr(add(set, "c", "{\"properties\":{\"x\":{\"pattern\":\"(\"}}}"),
+              "the schema is not valid: ") != NULL);
     EQ(toolset_count(set), 2);
     toolset_unref(set);
 }
@@ -149,8 +161,10 @@ TEST(set_releases_each_context_once)
     int one = 1, hundred = 100;
     struct capful_error err;
     struct toolset *set = new_set();
-    struct capful_tool a = {.name = "a", .call = answer_null, .context = &one, .release = count_release};
-    struct capful_tool b = {.name = "b", .call = answer_null, .context = &hundred, .release = count_release};
+    struct capful_tool a = {
+        .name = "a", .call = answer_null, .context = &one, .release = count_release};
+    struct capful_tool b = {
+        .name = "b", .call = answer_null, .context = &hundred, .release = count_release};
     released = 0;
     EQ(toolset_add(set, &a, &err), 0);
     EQ(toolset_add(set, &b, &err), 0);
@@ -189,7 +203,8 @@ TEST(set_survives_every_failed_allocation)
     int failures = 0;
     for (uint64_t n = 1; n < 1000; n++) {
         struct toolset *set = new_set();
-        struct capful_tool tool = {.name = "get-order", .schema = "{\"properties\":{\"a\":{}}}", .call = answer_null};
+        struct capful_tool tool = {
+            .name = "get-order", .schema = "{\"properties\":{\"a\":{}}}", .call = answer_null};
         struct capful_error err = {0, 0, 0, ""};
         mem_fail_after(n);
         int failed = toolset_add(set, &tool, &err);

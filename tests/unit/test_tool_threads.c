@@ -1,5 +1,5 @@
-/* Answers from other threads: while the driver collects, while it gives up, after the sandbox is gone. Made to be run
- * under a thread sanitizer as well. */
+/* Answers from other threads: while the driver collects, while it gives up, after the sandbox is
+ * gone. Made to be run under a thread sanitizer as well. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -63,7 +63,8 @@ static void *answer_all(void *context)
 static struct toolset *belt_tools(struct belt *belt, uint64_t time_limit)
 {
     struct toolset *set = NULL;
-    struct capful_tool tool = {.name = "later", .call = put, .context = belt, .time_limit = time_limit};
+    struct capful_tool tool = {
+        .name = "later", .call = put, .context = belt, .time_limit = time_limit};
     EQ(toolset_new(&set, NULL), 0);
     EQ(toolset_add(set, &tool, NULL), 0);
     toolset_grant_all(set);

@@ -1,4 +1,5 @@
-/* The memory file system through vfs.h: files, directories, times, limits, the skeleton and its devices. */
+/* The memory file system through vfs.h: files, directories, times, limits, the skeleton and its
+ * devices. */
 #include "vfs_rig.h"
 
 TEST(vfs_skeleton)
@@ -75,7 +76,8 @@ TEST(vfs_devices)
     EQ(stat.mode, 0666u);
     file_unref(file);
     EQ(do_open(&rig, "/dev/tty", 0, true, &file), ERRNO_NXIO);
-    EQ(do_open(&rig, "/dev/stdin", VFS_FOLLOW, false, &file), ERRNO_NOENT); /* the host has no descriptors here */
+    EQ(do_open(&rig, "/dev/stdin", VFS_FOLLOW, false, &file),
+       ERRNO_NOENT); /* the host has no descriptors here */
     EQ(do_open(&rig, "/dev/null", VFS_DIRECTORY, false, &file), ERRNO_NOTDIR);
     EQ(do_open(&rig, "/dev/null/", 0, false, &file), ERRNO_NOTDIR);
     rig_close(&rig);
@@ -124,7 +126,8 @@ TEST(vfs_descriptors_by_name)
     EQ(do_open(&rig, "/dev/stdin", VFS_FOLLOW, false, &again), 0);
     OK(again == file); /* the same description, not a new one: no way to more rights */
     file_unref(again);
-    EQ(vfs_open(rig.vfs, at(&rig), STR("/dev/fd/0"), VFS_FOLLOW, 0, true, true, &again), ERRNO_ACCES);
+    EQ(vfs_open(rig.vfs, at(&rig), STR("/dev/fd/0"), VFS_FOLLOW, 0, true, true, &again),
+       ERRNO_ACCES);
     EQ(do_open(&rig, "/dev/fd/0", 0, false, &again), ERRNO_LOOP);
     EQ(do_stat(&rig, "/dev/fd/0", true, &stat), 0);
     EQ(stat.type, FILE_REGULAR);
@@ -146,12 +149,16 @@ TEST(vfs_descriptors_by_name)
     EQ(len, 9u);
     MEM_EQ(text, "prog\0arg\0", 9);
     file_unref(again);
-    /* Beneath a directory a link may hand out the descriptor that is held anyway, but leads to no directory. */
+    /* Beneath a directory a link may hand out the descriptor that is held anyway, but leads to no
+     * directory. */
     struct file *root;
     EQ(vfs_open_directory(rig.vfs, STR("/"), &root), 0);
-    EQ(vfs_open(rig.vfs, (struct vfs_at){root, true}, STR("dev/stdin"), VFS_FOLLOW, 0, true, false, &again), 0);
+    EQ(vfs_open(rig.vfs, (struct vfs_at){root, true}, STR("dev/stdin"), VFS_FOLLOW, 0, true, false,
+                &again),
+       0);
     file_unref(again);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){root, true}, STR("dev/fd/7/f"), VFS_FOLLOW, &stat), ERRNO_NOTCAPABLE);
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){root, true}, STR("dev/fd/7/f"), VFS_FOLLOW, &stat),
+       ERRNO_NOTCAPABLE);
     file_unref(root);
     take_process(&rig, &process);
     rig_close(&rig);
@@ -244,7 +251,8 @@ TEST(vfs_reading_and_writing)
     EQ(file_write(file, "end", 3, &len), 0);
     EQ(file->offset, UINT64_C(8));
     file_unref(file);
-    EQ(vfs_open(rig.vfs, at(&rig), STR("f"), 0, 0, false, false, &file), 0); /* opened for nothing */
+    EQ(vfs_open(rig.vfs, at(&rig), STR("f"), 0, 0, false, false, &file),
+       0); /* opened for nothing */
     EQ(file_read(file, data, 1, &len), ERRNO_BADF);
     EQ(file_write(file, data, 1, &len), ERRNO_BADF);
     EQ(file_stat(file, &stat), 0);
@@ -361,7 +369,9 @@ TEST(vfs_times_and_modes)
     ASSERT_EQ_INT(rig_open(&rig), 0);
     EQ(put(&rig, "f", "x"), 0);
     EQ(do_symlink(&rig, "f", "l"), 0);
-    EQ(vfs_set_times(rig.vfs, at(&rig), STR("f"), VFS_FOLLOW, 11, 22, FILE_SET_ATIME | FILE_SET_MTIME), 0);
+    EQ(vfs_set_times(rig.vfs, at(&rig), STR("f"), VFS_FOLLOW, 11, 22,
+                     FILE_SET_ATIME | FILE_SET_MTIME),
+       0);
     EQ(do_stat(&rig, "f", true, &stat), 0);
     EQ(stat.atime, UINT64_C(11));
     EQ(stat.mtime, UINT64_C(22));
@@ -397,7 +407,8 @@ TEST(vfs_listing_while_it_changes)
     }
     ASSERT_EQ_INT(do_open(&rig, ".", VFS_DIRECTORY, false, &dir), 0);
     int n = 0;
-    for (uint64_t cookie = 0; file_readdir(dir, cookie, &entry) == 0 && entry.name.len > 0; cookie = entry.next) {
+    for (uint64_t cookie = 0; file_readdir(dir, cookie, &entry) == 0 && entry.name.len > 0;
+         cookie = entry.next) {
         if (cookie < 2)
             continue;
         snprintf(name, sizeof name, "%.*s", (int)entry.name.len, entry.name.ptr);
@@ -608,7 +619,8 @@ TEST(vfs_fault_sweep)
             STR_EQ(check(&rig), "fine");
             /* A file is there or not, and whole. */
             const char *text = get(&rig, "f6");
-            OK(strcmp(text, "text") == 0 || strncmp(text, "errno", 5) == 0 || strcmp(text, "") == 0);
+            OK(strcmp(text, "text") == 0 || strncmp(text, "errno", 5) == 0 ||
+               strcmp(text, "") == 0);
             file_unref(rig.dir);
             rig.dir = NULL;
             if (snapshot)

@@ -1,4 +1,5 @@
-/* Overlay mounts: reading through, copying up, whiteouts, moved directories, the list of differences. */
+/* Overlay mounts: reading through, copying up, whiteouts, moved directories, the list of
+ * differences. */
 #include "vfs_rig.h"
 
 struct over {
@@ -68,7 +69,7 @@ static const char *diff(struct over *o)
 static const char *names(struct over *o, const char *path)
 {
     static char out[4096];
-    char text[4096], *words[100];
+    char text[8192], *words[100];
     unsigned n = 0;
     snprintf(text, sizeof text, "%s", list(&o->rig, path));
     for (char *word = strtok(text, " "); word && n < 100; word = strtok(NULL, " "))
@@ -133,7 +134,8 @@ TEST(overlay_partial_writes_keep_the_rest)
     ASSERT_EQ_INT(do_open(&o.rig, "dir/one", VFS_TRUNCATE, true, &file), 0);
     file_unref(file);
     STR_EQ(get(&o.rig, "dir/one"), "");
-    ASSERT_EQ_INT(vfs_open(o.rig.vfs, at(&o.rig), STR("dir/two"), 0, FILE_APPEND, false, true, &file), 0);
+    ASSERT_EQ_INT(
+        vfs_open(o.rig.vfs, at(&o.rig), STR("dir/two"), 0, FILE_APPEND, false, true, &file), 0);
     EQ(file_write(file, "+", 1, &len), 0);
     file_unref(file);
     STR_EQ(get(&o.rig, "dir/two"), "2+");
@@ -166,7 +168,8 @@ TEST(overlay_whiteouts)
     EQ(do_mkdir(&o.rig, "dir"), 0); /* opaque: nothing of the old one shows */
     STR_EQ(names(&o, "dir"), "");
     EQ(put(&o.rig, "dir/two", "other"), 0);
-    STR_EQ(diff(&o), "D /data/dir/one\nD /data/dir/sub\nM /data/dir/two\nM /data/file\nA /data/file/x\n");
+    STR_EQ(diff(&o),
+           "D /data/dir/one\nD /data/dir/sub\nM /data/dir/two\nM /data/file\nA /data/file/x\n");
     end(&o);
 }
 
@@ -214,7 +217,8 @@ TEST(overlay_hard_links_and_symbolic_links)
     STR_EQ(get(&o.rig, "sym"), "1");
     EQ(put(&o.rig, "sym", "through"), 0);
     STR_EQ(get(&o.rig, "dir/one"), "through");
-    EQ(do_symlink(&o.rig, "/workspace", "out"), 0); /* it stays in memory: it may lead anywhere in the sandbox */
+    EQ(do_symlink(&o.rig, "/workspace", "out"),
+       0); /* it stays in memory: it may lead anywhere in the sandbox */
     EQ(put(&o.rig, "/workspace/w", "w"), 0);
     STR_EQ(get(&o.rig, "out/w"), "w");
     EQ(vfs_chmod(o.rig.vfs, at(&o.rig), STR("dir/two"), 0600), 0);
@@ -240,7 +244,8 @@ TEST(overlay_listing_while_files_are_copied_up)
     EQ(put(&o.rig, "dir/sub/upper", "before"), 0);
     ASSERT_EQ_INT(do_open(&o.rig, "dir/sub", VFS_DIRECTORY, false, &dir), 0);
     int n = 0;
-    for (uint64_t cookie = 0; file_readdir(dir, cookie, &entry) == 0 && entry.name.len > 0; cookie = entry.next) {
+    for (uint64_t cookie = 0; file_readdir(dir, cookie, &entry) == 0 && entry.name.len > 0;
+         cookie = entry.next) {
         if (cookie < 2 || entry.name.ptr[0] > '9')
             continue;
         snprintf(name, sizeof name, "%.*s", (int)entry.name.len, entry.name.ptr);
@@ -307,8 +312,8 @@ TEST(overlay_fault_sweep)
                 (void)do_link(&rig, "/o/f", "/o/l");
                 STR_EQ(check(&rig), "fine");
                 const char *text = get(&rig, "/o/f");
-                OK(strcmp(text, "text") == 0 || strcmp(text, "changed") == 0 || strcmp(text, "") == 0 ||
-                   strncmp(text, "errno", 5) == 0);
+                OK(strcmp(text, "text") == 0 || strcmp(text, "changed") == 0 ||
+                   strcmp(text, "") == 0 || strncmp(text, "errno", 5) == 0);
                 (void)vfs_diff(rig.vfs, add_line, lines);
             }
             rig_close(&rig);

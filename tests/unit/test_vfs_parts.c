@@ -50,7 +50,8 @@ static uint64_t draw(void)
 
 TEST(radix_keys_of_every_size)
 {
-    static const uint64_t keys[] = {0, 1, 15, 16, 255, 256, 65535, 65536, UINT64_C(1) << 40, UINT64_MAX - 1, UINT64_MAX};
+    static const uint64_t keys[] = {
+        0, 1, 15, 16, 255, 256, 65535, 65536, UINT64_C(1) << 40, UINT64_MAX - 1, UINT64_MAX};
     struct radix map = {NULL, 0};
     uint64_t key;
     OK(!radix_get(&map, 0));
@@ -114,9 +115,7 @@ TEST(radix_copies_do_not_see_each_other)
                 memset(model[m] + key, 0, 4096 - key);
             }
             break;
-        default:
-            ASSERT(set(&maps[m], key));
-            model[m][key] = true;
+        default: ASSERT(set(&maps[m], key)); model[m][key] = true;
         }
         if (step % 500)
             continue;

@@ -15,9 +15,9 @@ struct shop {
     unsigned count;
     unsigned lists, stats, reads, writes;
     struct kernel *kernel;
-    bool on_fiber; /* a callback was made on a guest's stack: never right */
+    bool on_fiber;          /* a callback was made on a guest's stack: never right */
     struct rig *write_back; /* the read callback writes a file of the sandbox */
-    int answer;    /* what the next call answers instead */
+    int answer;             /* what the next call answers instead */
 };
 
 static struct item *find(struct shop *shop, const char *path)
@@ -56,7 +56,8 @@ static int shop_list(void *context, const char *path, struct capful_list *list)
         struct item *item = &shop->items[i];
         const char *rest = item->path + (len ? len + 1 : 0);
         struct capful_stat stat = {.kind = CAPFUL_FILE};
-        if (!item->path[0] || strncmp(item->path, path, len) != 0 || (len && item->path[len] != '/') || strchr(rest, '/'))
+        if (!item->path[0] || strncmp(item->path, path, len) != 0 ||
+            (len && item->path[len] != '/') || strchr(rest, '/'))
             continue;
         fill(item, &stat);
         if (capful_list_add(list, rest, &stat) != 0)
@@ -80,7 +81,8 @@ static int shop_stat(void *context, const char *path, struct capful_stat *ret)
     return 0;
 }
 
-static int shop_read(void *context, const char *path, uint64_t offset, void *buffer, size_t size, size_t *ret_len)
+static int shop_read(void *context, const char *path, uint64_t offset, void *buffer, size_t size,
+                     size_t *ret_len)
 {
     struct shop *shop = context;
     struct item *item = find(shop, path);
@@ -97,7 +99,8 @@ static int shop_read(void *context, const char *path, uint64_t offset, void *buf
     return 0;
 }
 
-static int shop_write(void *context, const char *path, uint64_t offset, const void *data, size_t len)
+static int shop_write(void *context, const char *path, uint64_t offset, const void *data,
+                      size_t len)
 {
     struct shop *shop = context;
     struct item *item = find(shop, path);
@@ -156,11 +159,12 @@ static int shop_truncate(void *context, const char *path, uint64_t size)
 }
 
 static const struct capful_mount_ops shop_ops = {
-    shop_list, shop_stat, shop_read, shop_write, shop_create, shop_remove, shop_truncate, NULL
-};
-static const struct capful_mount_ops read_only_ops = {shop_list, shop_stat, shop_read, NULL, NULL, NULL, NULL, NULL};
+    shop_list, shop_stat, shop_read, shop_write, shop_create, shop_remove, shop_truncate, NULL};
+static const struct capful_mount_ops read_only_ops = {shop_list, shop_stat, shop_read, NULL,
+                                                      NULL,      NULL,      NULL,      NULL};
 
-static void stock(struct shop *shop, const char *path, enum capful_node_kind kind, const char *data, size_t len)
+static void stock(struct shop *shop, const char *path, enum capful_node_kind kind, const char *data,
+                  size_t len)
 {
     struct item *item = &shop->items[shop->count++];
     snprintf(item->path, sizeof item->path, "%s", path);
@@ -286,7 +290,8 @@ TEST(served_writing)
     end(&rig, &shop);
 }
 
-/* On a guest's stack nothing is called: the system call is deferred, and made again where callbacks may run. */
+/* On a guest's stack nothing is called: the system call is deferred, and made again where callbacks
+ * may run. */
 TEST(served_calls_leave_the_guests_stack)
 {
     struct rig rig;

@@ -1,4 +1,5 @@
-/* Snapshots of the memory tree: what they keep, what they cost, other sandboxes and other threads. */
+/* Snapshots of the memory tree: what they keep, what they cost, other sandboxes and other threads.
+ */
 #include <pthread.h>
 
 #include "base/clock.h"
@@ -114,7 +115,8 @@ TEST(snapshot_leaves_out_what_has_no_name)
     EQ(file_pwrite(file, "goes on", 7, 0, &len), 0);
     EQ(file_pread(file, data, 8, 0, &len), 0);
     MEM_EQ(data, "goes on", 7);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){dir, false}, STR(".."), 0, &(struct file_stat){.dev = 0}), 0);
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){dir, false}, STR(".."), 0, &(struct file_stat){.dev = 0}),
+       0);
     file_unref(file);
     file_unref(dir);
     vfs_snapshot_free(snapshot);
@@ -172,9 +174,11 @@ static void *work(void *context)
                 worker->failures++;
                 continue;
             }
-            worker->failures += file_pread(file, data, 4, 70000, &len) != 0 || memcmp(data, "base", 4) != 0;
+            worker->failures +=
+                file_pread(file, data, 4, 70000, &len) != 0 || memcmp(data, "base", 4) != 0;
             worker->failures += file_pwrite(file, "mine", 4, 70000, &len) != 0;
-            worker->failures += file_pread(file, data, 4, 70000, &len) != 0 || memcmp(data, "mine", 4) != 0;
+            worker->failures +=
+                file_pread(file, data, 4, 70000, &len) != 0 || memcmp(data, "mine", 4) != 0;
             file_unref(file);
             worker->failures += do_rename(&rig, name, "renamed") != 0;
         }

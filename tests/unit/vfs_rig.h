@@ -1,4 +1,5 @@
-/* What the tests of the vfs share: a kernel without processes, a vfs, paths from /workspace, temporary host directories. */
+/* What the tests of the vfs share: a kernel without processes, a vfs, paths from /workspace,
+ * temporary host directories. */
 #ifndef CAPFUL_TESTS_VFS_RIG_H
 #define CAPFUL_TESTS_VFS_RIG_H
 
@@ -9,9 +10,9 @@
 
 #include "base/mem.h"
 #include "kernel/kernel.h"
+#include "tap.h"
 #include "vfs/hostdir.h"
 #include "vfs/node.h"
-#include "tap.h"
 
 struct rig {
     struct kernel kernel;
@@ -64,7 +65,8 @@ static inline struct vfs_at at(struct rig *rig)
     return (struct vfs_at){rig->dir, rig->beneath};
 }
 
-static inline int do_open(struct rig *rig, const char *path, unsigned flags, bool write, struct file **ret)
+static inline int do_open(struct rig *rig, const char *path, unsigned flags, bool write,
+                          struct file **ret)
 {
     return vfs_open(rig->vfs, at(rig), str_of(path), flags, 0, true, write, ret);
 }
@@ -152,14 +154,16 @@ static inline const char *list(struct rig *rig, const char *path)
     uint64_t cookie = 0;
     size_t n = 0;
     text[0] = 0;
-    int e = vfs_open(rig->vfs, at(rig), str_of(path), VFS_FOLLOW | VFS_DIRECTORY, 0, true, false, &file);
+    int e = vfs_open(rig->vfs, at(rig), str_of(path), VFS_FOLLOW | VFS_DIRECTORY, 0, true, false,
+                     &file);
     if (e != 0) {
         snprintf(text, sizeof text, "errno %d", e);
         return text;
     }
     while ((e = file_readdir(file, cookie, &entry)) == 0 && entry.name.len > 0) {
         if (cookie >= 2)
-            n += (size_t)snprintf(text + n, sizeof text - n, "%s%.*s", n ? " " : "", (int)entry.name.len, entry.name.ptr);
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%.*s", n ? " " : "",
+                                  (int)entry.name.len, entry.name.ptr);
         cookie = entry.next;
     }
     if (e != 0)
@@ -178,9 +182,9 @@ static inline const char *check(struct rig *rig)
 
 static inline const char *temp_directory(void)
 {
-    static char paths[8][64];
+    static char paths[64][64];
     static unsigned next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
     snprintf(path, sizeof paths[0], "/tmp/capful-vfs-XXXXXX");
     ASSERT(mkdtemp(path));
     return path;
@@ -230,7 +234,8 @@ static inline const char *host_get(const char *dir, const char *name)
     return text;
 }
 
-static inline int mount_host(struct rig *rig, const char *host, const char *guest, enum capful_mount_mode mode)
+static inline int mount_host(struct rig *rig, const char *host, const char *guest,
+                             enum capful_mount_mode mode)
 {
     struct capful_error err = {.code = 0};
     int fd = vfs_open_host_root(host, &err);

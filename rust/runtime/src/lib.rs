@@ -5,11 +5,13 @@
 
 mod engine;
 mod guard;
+mod image_file;
 mod linker;
 mod limiter;
 mod schema;
 
 pub use engine::*;
+pub use image_file::*;
 pub use limiter::*;
 pub use linker::*;
 pub use schema::*;

@@ -33,7 +33,7 @@ const short = { '\b': '\\b', '\t': '\\t', '\n': '\\n', '\f': '\\f', '\r': '\\r',
 function escapeChar(c) {
   if (short[c]) return short[c];
   const code = c.charCodeAt(0);
-  return code > 0xff ? `\\u${code.toString(16).toUpperCase()}` : `\\x${code.toString(16).toUpperCase().padStart(2, '0')}`;
+  return code > 0xff ? `\\u${code.toString(16)}` : `\\x${code.toString(16).toUpperCase().padStart(2, '0')}`;
 }
 
 function quote(text) {
@@ -337,7 +337,7 @@ function inColumns(ctx, output, value) {
   }
   const cell = longest + 2;
   if (cell * 3 + ctx.indent >= ctx.breakLength || !(total / cell > 5 || longest <= 6)) return output;
-  const biased = Math.max(cell - Math.sqrt(cell - total / output.length), 1);
+  const biased = Math.max(cell - 3 - Math.sqrt(cell - total / output.length), 1);
   const columns = Math.min(Math.round(Math.sqrt(2.5 * biased * count) / biased),
     Math.floor((ctx.breakLength - ctx.indent) / cell), ctx.compact * 4, 15);
   if (columns <= 1) return output;
@@ -425,7 +425,7 @@ function formatValue(ctx, value, depth, inTyped) {
     const own = value[custom];
     if (typeof own === 'function' && own !== inspect) {
       const left = ctx.depth === null ? null : ctx.depth - depth;
-      const result = own.call(context, left, { ...ctx.user, depth: left, stylize: (text, style) => paint(ctx, `${text}`, style) }, inspect);
+      const result = own.call(context, left, { ...ctx.user, stylize: (text, style) => paint(ctx, `${text}`, style) }, inspect);
       if (result !== context) {
         if (typeof result !== 'object' || result === null) {
           return typeof result === 'string' ? result.replaceAll('\n', `\n${' '.repeat(ctx.indent)}`) : formatPrimitive(ctx, result);
@@ -451,7 +451,7 @@ function formatObject(ctx, value, depth, inTyped) {
   const kind = sys.kind(value);
   const constructor = constructorName(value);
   let tag = value[Symbol.toStringTag];
-  if (typeof tag !== 'string' || (tag !== '' && hasOwn(value, Symbol.toStringTag))) tag = '';
+  if (typeof tag !== 'string' || (tag !== '' && (ctx.showHidden ? hasOwn(value, Symbol.toStringTag) : Object.prototype.propertyIsEnumerable.call(value, Symbol.toStringTag)))) tag = '';
   let keys;
   let base = '';
   let braces = ['{', '}'];
@@ -681,5 +681,5 @@ function formatWithOptions(options, ...args) {
 
 internal.inspect = inspect;
 internal.formatWithOptions = formatWithOptions;
-internal.format = (...args) => formatWithOptions({}, ...args);
+internal.format = function format(...args) { return formatWithOptions({}, ...args); };
 internal.stringWidth = width;

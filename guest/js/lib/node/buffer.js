@@ -44,7 +44,7 @@ class Buffer extends Uint8Array {
   }
   static alloc(size, fill, encoding) {
     if (typeof size !== 'number') throw internal.invalidType('size', 'of type number', size);
-    if (!(size >= 0 && size <= 0x7fffffff)) throw outOfRange('size', '>= 0 && <= 2147483647', size);
+    if (!(size >= 0 && size <= 0x7fffffff)) throw outOfRange('size', '>= 0 && <= 4294967296', size);
     const buffer = new Buffer(size);
     return fill === undefined || fill === 0 || size === 0 ? buffer : buffer.fill(fill, encoding);
   }
@@ -159,7 +159,7 @@ class Buffer extends Uint8Array {
     let text = '';
     for (let i = 0; i < Math.min(50, this.length); i++) text += ` ${this[i].toString(16).padStart(2, '0')}`;
     const more = this.length - 50;
-    return `<Buffer${text}${more > 0 ? ` ... ${more} more byte${more > 1 ? 's' : ''}` : ''}>`;
+    return `<Buffer${text || ' '}${more > 0 ? ` ... ${more} more byte${more > 1 ? 's' : ''}` : ''}>`;
   }
 }
 

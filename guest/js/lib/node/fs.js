@@ -27,14 +27,18 @@ function needFd(fd) {
   return fd;
 }
 
+function needEncoding(name) {
+  if (name !== 'buffer' && !Buffer.isEncoding(name)) {
+    throw internal.codeError(TypeError, 'ERR_INVALID_ARG_VALUE', `The argument 'encoding' is invalid encoding. Received ${internal.inspect(name)}`);
+  }
+  return name;
+}
+
 function optionsOf(options, defaults = {}) {
   if (options === undefined || options === null || typeof options === 'function') return defaults;
-  if (typeof options === 'string') {
-    internal.encodingOf(options);
-    return { ...defaults, encoding: options };
-  }
+  if (typeof options === 'string') return { ...defaults, encoding: needEncoding(options) };
   if (typeof options !== 'object') throw internal.invalidType('options', 'of type string or an instance of Object', options);
-  if (options.encoding && options.encoding !== 'buffer') internal.encodingOf(options.encoding);
+  if (options.encoding) needEncoding(options.encoding);
   return { ...defaults, ...options };
 }
 
@@ -125,6 +129,7 @@ function readFileSync(path, options) {
   const { encoding, flag } = optionsOf(options, { encoding: null, flag: 'r' });
   let target = toTarget(path);
   let own = false;
+  if (typeof target === 'number') sys.fstat(target);
   if (flag !== 'r' && typeof target === 'string') {
     target = sys.open(target, ...flagsOf(flag));
     own = true;
@@ -275,7 +280,7 @@ function mkdirSync(path, options) {
     if (parent !== dir) make(parent);
     try {
       sys.mkdir(dir);
-      first ??= internal.modules.path.resolve(dir);
+      first ??= dir;
     } catch (err) {
       if (err.code !== 'EEXIST') throw err;
     }
@@ -311,7 +316,7 @@ function rmSync(path, options = {}) {
   const st = sys.stat(name, false, false);
   if (st === undefined) {
     if (options?.force) return;
-    throw internal.systemError('ENOENT', 'no such file or directory', -2, 'stat', name);
+    throw internal.systemError('ENOENT', 'no such file or directory', -2, 'lstat', name);
   }
   if (st[2] !== 3) {
     sys.unlink(name);
@@ -319,8 +324,9 @@ function rmSync(path, options = {}) {
     removeTree(name);
   } else {
     const error = new Error(`Path is a directory: rm returned EISDIR (is a directory) ${name}`);
-    error.name = 'SystemError';
-    throw Object.assign(error, { code: 'ERR_FS_EISDIR', errno: 21, syscall: 'rm', path: name });
+    Object.defineProperty(error, 'name', { value: 'SystemError', writable: true, configurable: true });
+    const info = { code: 'EISDIR', message: 'is a directory', path: name, syscall: 'rm', errno: 21 };
+    throw Object.assign(error, { code: 'ERR_FS_EISDIR', info, errno: 21, syscall: 'rm', path: name });
   }
 }
 

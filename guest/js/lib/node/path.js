@@ -67,12 +67,13 @@ const path = {
     if (text === '') return value === '' ? '.' : '/';
     const at = text.lastIndexOf('/');
     if (at === -1) return '.';
-    const dir = text.slice(0, at).replace(/\/+$/, '');
-    return dir === '' ? (text.startsWith('//') && at === 1 ? '//' : '/') : dir;
+    if (at === 0) return '/';
+    return at === 1 && text[0] === '/' ? '//' : text.slice(0, at);
   },
   basename(value, suffix) {
     if (suffix !== undefined) need(suffix, 'suffix');
     need(value, 'path');
+    if (suffix === value) return '';
     const base = value.replace(/\/+$/, '').replace(/^.*\//s, '');
     if (suffix && base !== suffix && base.endsWith(suffix)) return base.slice(0, -suffix.length);
     return base;
@@ -103,9 +104,7 @@ const path = {
     if (text === '' && root) return { root, dir: root, base: '', ext: '', name: '' };
     return { root, dir, base, ext, name: ext ? base.slice(0, -ext.length) : base };
   },
-  matchesGlob: undefined,
 };
-delete path.matchesGlob;
 path.win32 = null;
 path.posix = path;
 internal.modules.path = path;

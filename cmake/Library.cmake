@@ -1,0 +1,41 @@
+# libcapful.a as one object in which nothing but capful_* is global, and libcapful.so.
+#
+#   add_capful_library(OBJECTS objects… RUNTIME file)
+#
+# The archive: all objects and what they need of the runtime are linked into one relocatable object;
+# sections that no function of the public header reaches are left out; then every other name is made
+# local.  So our short names and wasmtime's cannot meet those of the program it is linked into.
+
+set(capful_header ${CMAKE_SOURCE_DIR}/include/capful/capful.h)
+
+# The functions of the public header, one -u for each.
+function(read_public_functions ret)
+    file(STRINGS ${capful_header} lines REGEX "^CAPFUL_API")
+    set(roots)
+    foreach(line IN LISTS lines)
+        if(line MATCHES "[ *](capful_[a-z0-9_]+)\\(")
+            list(APPEND roots -u ${CMAKE_MATCH_1})
+        endif()
+    endforeach()
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${capful_header})
+    set(${ret} ${roots} PARENT_SCOPE)
+endfunction()
+
+function(add_capful_archive)
+    cmake_parse_arguments(PARSE_ARGV 0 L "" "RUNTIME" "OBJECTS;DEPENDS")
+    read_public_functions(roots)
+    set(whole ${CMAKE_BINARY_DIR}/capful.o)
+    set(archive ${CMAKE_BINARY_DIR}/libcapful.a)
+    add_custom_command(
+        OUTPUT ${archive}
+        COMMAND ${CMAKE_LINKER} -r --gc-sections --force-group-allocation ${roots} -o ${whole}
+                ${L_OBJECTS} ${L_RUNTIME}
+        COMMAND ${CMAKE_OBJCOPY} --strip-debug --wildcard --keep-global-symbol=capful_* ${whole}
+        COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
+        COMMAND ${CMAKE_AR} rcsD ${archive} ${whole}
+        COMMAND ${CMAKE_COMMAND} -E rm -f ${whole}
+        DEPENDS ${L_OBJECTS} ${L_RUNTIME} ${L_DEPENDS}
+        COMMENT "Linking libcapful.a"
+        COMMAND_EXPAND_LISTS VERBATIM)
+    add_custom_target(capful_archive ALL DEPENDS ${archive})
+endfunction()
