@@ -5,6 +5,7 @@
 # The archive: all objects and what they need of the runtime are linked into one relocatable object;
 # sections that no function of the public header reaches are left out; then every other name is made
 # local.  So our short names and wasmtime's cannot meet those of the program it is linked into.
+# (Rust's standard library carries LLVM bitcode, which ar would hand to a plugin that may not know it.)
 
 set(capful_header ${CMAKE_SOURCE_DIR}/include/capful/capful.h)
 
@@ -30,7 +31,8 @@ function(add_capful_archive)
         OUTPUT ${archive}
         COMMAND ${CMAKE_LINKER} -r --gc-sections --force-group-allocation ${roots} -o ${whole}
                 ${L_OBJECTS} ${L_RUNTIME}
-        COMMAND ${CMAKE_OBJCOPY} --strip-debug --wildcard --keep-global-symbol=capful_* ${whole}
+        COMMAND ${CMAKE_OBJCOPY} --strip-debug -R .llvmbc -R .llvmcmd --wildcard
+                --keep-global-symbol=capful_* ${whole}
         COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
         COMMAND ${CMAKE_AR} rcsD ${archive} ${whole}
         COMMAND ${CMAKE_COMMAND} -E rm -f ${whole}

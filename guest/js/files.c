@@ -11,6 +11,7 @@
 enum { O_CREAT_ = 1, O_DIRECTORY_ = 2, O_EXCL_ = 4, O_TRUNC_ = 8 }; /* oflags of path_open */
 enum { FD_APPEND = 1 };
 enum { FOLLOW = 1 };
+enum { DIRECTORY = 3 }; /* file type */
 
 #define READ_RIGHTS  (CAPFUL_RIGHT_FD_READ)
 #define WRITE_RIGHTS (CAPFUL_RIGHT_FD_WRITE | CAPFUL_RIGHT_FD_FILESTAT_SET_SIZE | CAPFUL_RIGHT_FD_ALLOCATE)
@@ -231,8 +232,13 @@ static JSValue files_read(JSContext *ctx, JSValueConst this_val, int argc, JSVal
         err = read_some(fd, (char *)t.data + total, t.len - total, pos < 0 ? -1 : pos + (int64_t)total, &done);
         total += done;
     } while (!err && done == PIECE && total < t.len);
-    if (err && total == 0)
+    if (err && total == 0) {
+        struct filestat st = {0};
+
+        if (err == ERRNO_NOTCAPABLE && capful_fd_filestat_get(fd, (capful_word)&st) == 0 && st.type == DIRECTORY)
+            err = ERRNO_ISDIR;
         return throw_errno(ctx, err, "read", NULL, NULL);
+    }
     return JS_NewInt64(ctx, (int64_t)total);
 }
 
@@ -263,8 +269,12 @@ static int read_all(JSContext *ctx, uint32_t fd, char **ret_buf, size_t *ret_len
     char *buf, *grown;
     int err;
 
-    if (capful_fd_filestat_get(fd, (capful_word)&st) == 0 && st.size >= size && st.size < SIZE_MAX / 4)
-        size = (size_t)st.size + 1;
+    if (capful_fd_filestat_get(fd, (capful_word)&st) == 0) {
+        if (st.type == DIRECTORY)
+            return ERRNO_ISDIR;
+        if (st.size >= size && st.size < SIZE_MAX / 4)
+            size = (size_t)st.size + 1;
+    }
     buf = js_malloc(ctx, size);
     if (!buf)
         return ERRNO_NOMEM;

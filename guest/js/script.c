@@ -289,8 +289,12 @@ int script_give_value(JSValue value)
     JS_FreeValue(ctx, json);
     if (!str)
         return -1;
-    capful_run_value((capful_word)str, len);
+    int refused = capful_run_value((capful_word)str, len);
     JS_FreeCString(ctx, str);
+    if (refused) {
+        JS_ThrowRangeError(ctx, "the value cannot leave the sandbox: it has more than 100 levels or text that is not Unicode");
+        return -1;
+    }
     return 0;
 }
 

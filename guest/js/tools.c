@@ -167,7 +167,7 @@ static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValu
     if (argc == 0)
         return start_call(ctx, data[0], "{}", 2);
     if (argc > 1 || !JS_IsObject(argv[0]) || JS_IsArray(argv[0]) || JS_IsFunction(ctx, argv[0]))
-        return reject_with("toolMisused", data[0], JS_NewArrayFrom(ctx, 1, (JSValueConst[]){argv[0]}));
+        return reject_with("toolMisused", data[0], JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
     json = JS_JSONStringify(ctx, argv[0], JS_UNDEFINED, JS_UNDEFINED);
     if (JS_IsException(json)) {
         err = JS_GetException(ctx);
@@ -177,7 +177,7 @@ static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValu
     }
     if (!JS_IsString(json)) {
         JS_FreeValue(ctx, json);
-        return reject_with("toolMisused", data[0], JS_NewArrayFrom(ctx, 1, (JSValueConst[]){argv[0]}));
+        return reject_with("toolMisused", data[0], JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
     }
     str = JS_ToCStringLen(ctx, &len, json);
     JS_FreeValue(ctx, json);
@@ -185,7 +185,7 @@ static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValu
         return JS_EXCEPTION;
     /* toJSON may have given anything */
     if (str[0] != '{')
-        ret = reject_with("toolMisused", data[0], JS_NewArrayFrom(ctx, 1, (JSValueConst[]){argv[0]}));
+        ret = reject_with("toolMisused", data[0], JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
     else
         ret = start_call(ctx, data[0], str, len);
     JS_FreeCString(ctx, str);

@@ -1,19 +1,21 @@
-/* capful: run untrusted programs in a sandbox inside this process, with the tools you grant and nothing else.
+/* capful: run untrusted programs in a sandbox inside this process, with the tools you grant and
+ * nothing else.
  *
  * Life of the objects:
  *
- *     struct capful_policy    what may be done: tools, grants, mounts, limits. Built once, immutable, counted,
- *                             shared by any number of sandboxes and threads.
- *     struct capful_sandbox   a file tree and the state that outlives one run. Used by one thread at a time,
- *                             except for the functions that say otherwise.
- *     struct capful_run       one program being run, for hosts that drive it step by step.
- *     struct capful_result    what a run left: owned by the caller, independent of the sandbox.
+ *     struct capful_policy    what may be done: tools, grants, mounts, limits. Built once,
+ * immutable, counted, shared by any number of sandboxes and threads. struct capful_sandbox   a file
+ * tree and the state that outlives one run. Used by one thread at a time, except for the functions
+ * that say otherwise. struct capful_run       one program being run, for hosts that drive it step
+ * by step. struct capful_result    what a run left: owned by the caller, independent of the
+ * sandbox.
  *
- * Conventions: functions that can fail return 0 or a negative CAPFUL_E… and fill *err (which may be NULL)
- * only on failure; out-parameters are untouched on failure. Text is UTF-8, lengths are bytes, times are
- * nanoseconds. Strings passed in are copied unless a comment says "borrowed". `_free(NULL)` and
- * `_unref(NULL)` do nothing. The library never prints, never exits and installs no signal handler but the
- * one the WebAssembly engine needs for traps.
+ * Conventions: functions that can fail return 0 or a negative CAPFUL_E… and fill *err (which may be
+ * NULL) only on failure; out-parameters are untouched on failure. Text is UTF-8, lengths are bytes,
+ * times are nanoseconds. Strings passed in are copied unless a comment says "borrowed".
+ * `_free(NULL)` and
+ * `_unref(NULL)` do nothing. The library never prints, never exits and installs no signal handler
+ * but the one the WebAssembly engine needs for traps.
  */
 #ifndef CAPFUL_CAPFUL_H
 #define CAPFUL_CAPFUL_H
@@ -43,17 +45,17 @@ CAPFUL_API const char *capful_version(void);
 
 /* ------------------------------------------------------------------ errors */
 
-#define CAPFUL_ERROR_CODES(X)                                                                                 \
-    X(CAPFUL_ENOMEM, -1, "out of memory")                                                                     \
-    X(CAPFUL_EINVAL, -2, "invalid argument")                                                                  \
-    X(CAPFUL_EBUSY, -3, "the sandbox is running")                                                             \
-    X(CAPFUL_EPOLICY, -4, "the policy is not valid")                                                          \
-    X(CAPFUL_ETOOL, -5, "the tool cannot be registered")                                                      \
-    X(CAPFUL_EFILE, -6, "a file operation failed")                                                            \
-    X(CAPFUL_EENGINE, -7, "the engine failed")                                                                \
-    X(CAPFUL_ECAPACITY, -8, "the process-wide ceiling of instances or memory is reached")                     \
-    X(CAPFUL_ELIMIT, -9, "a limit is reached")                                                                \
-    X(CAPFUL_ENOTSUP, -10, "not supported")                                                                   \
+#define CAPFUL_ERROR_CODES(X)                                                                      \
+    X(CAPFUL_ENOMEM, -1, "out of memory")                                                          \
+    X(CAPFUL_EINVAL, -2, "invalid argument")                                                       \
+    X(CAPFUL_EBUSY, -3, "the sandbox is running")                                                  \
+    X(CAPFUL_EPOLICY, -4, "the policy is not valid")                                               \
+    X(CAPFUL_ETOOL, -5, "the tool cannot be registered")                                           \
+    X(CAPFUL_EFILE, -6, "a file operation failed")                                                 \
+    X(CAPFUL_EENGINE, -7, "the engine failed")                                                     \
+    X(CAPFUL_ECAPACITY, -8, "the process-wide ceiling of instances or memory is reached")          \
+    X(CAPFUL_ELIMIT, -9, "a limit is reached")                                                     \
+    X(CAPFUL_ENOTSUP, -10, "not supported")                                                        \
     X(CAPFUL_ESTATE, -11, "not possible in this state")
 
 enum capful_error_code {
@@ -77,8 +79,8 @@ struct capful_error {
 
 /* The fields and their defaults: man capful-policy, "limits". CAPFUL_UNLIMITED lifts one. */
 struct capful_limits {
-    uint64_t wall;           /* ns: one run on the clock, waiting for tools and approvals not counted. 30 s */
-    uint64_t cpu;            /* ns: processor time of one run. 10 s */
+    uint64_t wall; /* ns: one run on the clock, waiting for tools and approvals not counted. 30 s */
+    uint64_t cpu;  /* ns: processor time of one run. 10 s */
     uint64_t tool_time;      /* ns: one tool call. 60 s */
     uint64_t deadline;       /* ns: one run on the clock, everything counted. Unlimited */
     uint64_t memory;         /* bytes: the sandbox, what the host holds for it included. 256 MiB */
@@ -102,19 +104,21 @@ CAPFUL_API void capful_limits_init(struct capful_limits *limits);
 
 struct capful_call; /* one tool call that waits for its answer */
 
-/* Called when a guest calls the tool and the call is allowed, on the thread and the stack that drive the run.
- * It answers by capful_call_answer or capful_call_fail: before it returns, or later from any thread. */
+/* Called when a guest calls the tool and the call is allowed, on the thread and the stack that
+ * drive the run. It answers by capful_call_answer or capful_call_fail: before it returns, or later
+ * from any thread. */
 typedef void (*capful_tool_fn)(struct capful_call *call, void *context);
 
 struct capful_tool {
-    const char *name;           /* any UTF-8 name without control characters */
-    const char *description;    /* may be NULL */
-    const char *schema;         /* JSON Schema of the arguments (an object), or NULL: any object */
-    capful_tool_fn call;        /* NULL: the host answers by the step-driven form */
-    void *context;              /* handed to call; borrowed */
-    void (*release)(void *context); /* called once when the policy is freed, on whatever thread; may be NULL */
-    uint64_t time_limit;        /* ns for one call; 0: the limit tool_time */
-    uint64_t max_calls;         /* over the life of a sandbox; 0: no limit of its own */
+    const char *name;        /* any UTF-8 name without control characters */
+    const char *description; /* may be NULL */
+    const char *schema;      /* JSON Schema of the arguments (an object), or NULL: any object */
+    capful_tool_fn call;     /* NULL: the host answers by the step-driven form */
+    void *context;           /* handed to call; borrowed */
+    void (*release)(
+        void *context);  /* called once when the policy is freed, on whatever thread; may be NULL */
+    uint64_t time_limit; /* ns for one call; 0: the limit tool_time */
+    uint64_t max_calls;  /* over the life of a sandbox; 0: no limit of its own */
 };
 
 /* Valid until the call is answered. The identifier is stable: use it as an idempotency key. */
@@ -123,73 +127,94 @@ CAPFUL_API const char *capful_call_tool(const struct capful_call *call);
 CAPFUL_API const char *capful_call_arguments(const struct capful_call *call, size_t *ret_len);
 CAPFUL_API struct capful_sandbox *capful_call_sandbox(const struct capful_call *call);
 
-/* Answer with a JSON text, or with plain text that becomes a JSON string. Any thread; exactly once for each
- * call, counting capful_call_fail. The text is copied; a text that is not valid JSON, too deep (100 levels) or
- * over the limit `result` reaches the guest as a ToolError that says so. The call is gone afterwards.
- * Safe after the run was cancelled or the sandbox freed: the answer is then dropped. */
+/* Answer with a JSON text, or with plain text that becomes a JSON string. Any thread; exactly once
+ * for each call, counting capful_call_fail. The text is copied; a text that is not valid JSON, too
+ * deep (100 levels) or over the limit `result` reaches the guest as a ToolError that says so. The
+ * call is gone afterwards. Safe after the run was cancelled or the sandbox freed: the answer is
+ * then dropped. */
 CAPFUL_API void capful_call_answer(struct capful_call *call, const char *json, size_t len);
 CAPFUL_API void capful_call_answer_text(struct capful_call *call, const char *text, size_t len);
-/* The tool failed: the guest sees a ToolError with this message. `code` (e.g. "not_found") may be NULL, `data`
- * is JSON or NULL. */
-CAPFUL_API void capful_call_fail(struct capful_call *call, const char *code, const char *message, const char *data);
+/* The tool failed: the guest sees a ToolError with this message. `code` (e.g. "not_found") may be
+ * NULL, `data` is JSON or NULL. */
+CAPFUL_API void capful_call_fail(struct capful_call *call, const char *code, const char *message,
+                                 const char *data);
 
 /* ------------------------------------------------------------------ policy */
 
 enum capful_mount_mode { CAPFUL_MOUNT_RO, CAPFUL_MOUNT_RW, CAPFUL_MOUNT_OVERLAY };
 
-enum capful_node_kind { CAPFUL_FILE = 1, CAPFUL_DIRECTORY = 2, CAPFUL_SYMLINK = 3, CAPFUL_DEVICE = 4 };
+enum capful_node_kind {
+    CAPFUL_FILE = 1,
+    CAPFUL_DIRECTORY = 2,
+    CAPFUL_SYMLINK = 3,
+    CAPFUL_DEVICE = 4
+};
 
 struct capful_stat {
     enum capful_node_kind kind;
-    uint64_t size;     /* bytes */
-    uint64_t mtime;    /* ns since 1970 */
-    uint32_t mode;     /* permission bits */
+    uint64_t size;  /* bytes */
+    uint64_t mtime; /* ns since 1970 */
+    uint32_t mode;  /* permission bits */
     uint32_t links;
 };
 
-/* A mount that the host serves. Called on the stack that drives the run, never while a guest runs. Each answers
- * 0 or a positive errno of <errno.h>. `path` is relative to the mount's root, without leading slash, "" = root. */
+/* A mount that the host serves. Called on the stack that drives the run, never while a guest runs.
+ * Each answers 0 or a positive errno of <errno.h>. `path` is relative to the mount's root, without
+ * leading slash, "" = root. */
 struct capful_list;
-CAPFUL_API int capful_list_add(struct capful_list *list, const char *name, const struct capful_stat *stat);
+CAPFUL_API int capful_list_add(struct capful_list *list, const char *name,
+                               const struct capful_stat *stat);
 struct capful_mount_ops {
     int (*list)(void *context, const char *path, struct capful_list *list);
     int (*stat)(void *context, const char *path, struct capful_stat *ret);
-    int (*read)(void *context, const char *path, uint64_t offset, void *buffer, size_t size, size_t *ret_len);
-    int (*write)(void *context, const char *path, uint64_t offset, const void *data, size_t len); /* NULL: read-only */
-    int (*create)(void *context, const char *path, enum capful_node_kind kind);                   /* NULL likewise */
+    int (*read)(void *context, const char *path, uint64_t offset, void *buffer, size_t size,
+                size_t *ret_len);
+    int (*write)(void *context, const char *path, uint64_t offset, const void *data,
+                 size_t len); /* NULL: read-only */
+    int (*create)(void *context, const char *path, enum capful_node_kind kind); /* NULL likewise */
     int (*remove)(void *context, const char *path);
     int (*truncate)(void *context, const char *path, uint64_t size);
     void (*release)(void *context); /* when the policy is freed; may be NULL */
 };
 
-/* Builder: not for several threads at once. After capful_builder_build it is empty and can be freed. */
+/* Builder: not for several threads at once. After capful_builder_build it is empty and can be
+ * freed. */
 struct capful_builder;
 struct capful_policy;
 
-CAPFUL_API CAPFUL_MUST_USE int capful_builder_new(struct capful_builder **ret, struct capful_error *err);
+CAPFUL_API CAPFUL_MUST_USE int capful_builder_new(struct capful_builder **ret,
+                                                  struct capful_error *err);
 CAPFUL_API void capful_builder_free(struct capful_builder *builder);
 /* Without a policy text a tool added is granted; with one only the policy grants. */
-CAPFUL_API CAPFUL_MUST_USE int capful_builder_tool(struct capful_builder *builder, const struct capful_tool *tool,
+CAPFUL_API CAPFUL_MUST_USE int capful_builder_tool(struct capful_builder *builder,
+                                                   const struct capful_tool *tool,
                                                    struct capful_error *err);
-/* `name` is used in messages; relative paths in the policy start at `directory` (NULL: working directory). */
-CAPFUL_API CAPFUL_MUST_USE int capful_builder_policy(struct capful_builder *builder, const char *text, size_t len,
-                                                     const char *name, const char *directory,
+/* `name` is used in messages; relative paths in the policy start at `directory` (NULL: working
+ * directory). */
+CAPFUL_API CAPFUL_MUST_USE int capful_builder_policy(struct capful_builder *builder,
+                                                     const char *text, size_t len, const char *name,
+                                                     const char *directory,
                                                      struct capful_error *err);
-CAPFUL_API CAPFUL_MUST_USE int capful_builder_policy_file(struct capful_builder *builder, const char *path,
+CAPFUL_API CAPFUL_MUST_USE int capful_builder_policy_file(struct capful_builder *builder,
+                                                          const char *path,
                                                           struct capful_error *err);
-CAPFUL_API CAPFUL_MUST_USE int capful_builder_mount(struct capful_builder *builder, const char *host_directory,
-                                                    const char *guest_path, enum capful_mount_mode mode,
-                                                    struct capful_error *err);
-CAPFUL_API CAPFUL_MUST_USE int capful_builder_serve(struct capful_builder *builder, const char *guest_path,
-                                                    const struct capful_mount_ops *ops, void *context,
-                                                    struct capful_error *err);
+CAPFUL_API CAPFUL_MUST_USE int
+capful_builder_mount(struct capful_builder *builder, const char *host_directory,
+                     const char *guest_path, enum capful_mount_mode mode, struct capful_error *err);
+CAPFUL_API CAPFUL_MUST_USE int capful_builder_serve(struct capful_builder *builder,
+                                                    const char *guest_path,
+                                                    const struct capful_mount_ops *ops,
+                                                    void *context, struct capful_error *err);
 /* Limits given here win over the policy's; read the current ones first to change some. */
-CAPFUL_API void capful_builder_get_limits(const struct capful_builder *builder, struct capful_limits *ret);
-CAPFUL_API void capful_builder_set_limits(struct capful_builder *builder, const struct capful_limits *limits);
+CAPFUL_API void capful_builder_get_limits(const struct capful_builder *builder,
+                                          struct capful_limits *ret);
+CAPFUL_API void capful_builder_set_limits(struct capful_builder *builder,
+                                          const struct capful_limits *limits);
 /* Adds or replaces one variable of the guests' environment. */
-CAPFUL_API CAPFUL_MUST_USE int capful_builder_env(struct capful_builder *builder, const char *name, const char *value,
-                                                  struct capful_error *err);
-CAPFUL_API CAPFUL_MUST_USE int capful_builder_build(struct capful_builder *builder, struct capful_policy **ret,
+CAPFUL_API CAPFUL_MUST_USE int capful_builder_env(struct capful_builder *builder, const char *name,
+                                                  const char *value, struct capful_error *err);
+CAPFUL_API CAPFUL_MUST_USE int capful_builder_build(struct capful_builder *builder,
+                                                    struct capful_policy **ret,
                                                     struct capful_error *err);
 CAPFUL_API struct capful_policy *capful_policy_ref(struct capful_policy *policy); /* any thread */
 CAPFUL_API void capful_policy_unref(struct capful_policy *policy);                /* any thread */
@@ -200,23 +225,27 @@ struct capful_sandbox;
 struct capful_snapshot;
 
 /* `policy` NULL: no tools, no mounts, default limits. Takes a reference of its own. */
-CAPFUL_API CAPFUL_MUST_USE int capful_sandbox_new(struct capful_policy *policy, struct capful_sandbox **ret,
+CAPFUL_API CAPFUL_MUST_USE int capful_sandbox_new(struct capful_policy *policy,
+                                                  struct capful_sandbox **ret,
                                                   struct capful_error *err);
 /* CAPFUL_EBUSY from within a callback of its own run; otherwise frees and returns 0. */
 CAPFUL_API int capful_sandbox_free(struct capful_sandbox *sandbox);
 /* Files, counters and state as after capful_sandbox_new. CAPFUL_EBUSY while a run is under way. */
-CAPFUL_API CAPFUL_MUST_USE int capful_sandbox_reset(struct capful_sandbox *sandbox, struct capful_error *err);
-/* Ends the run under way, if any, with status CAPFUL_KILLED. Any thread; returns at once. `signal_number` is
- * reported as exit code 128 + n. */
+CAPFUL_API CAPFUL_MUST_USE int capful_sandbox_reset(struct capful_sandbox *sandbox,
+                                                    struct capful_error *err);
+/* Ends the run under way, if any, with status CAPFUL_KILLED. Any thread; returns at once.
+ * `signal_number` is reported as exit code 128 + n. */
 CAPFUL_API void capful_sandbox_cancel(struct capful_sandbox *sandbox, int signal_number);
 
-/* Files of the sandbox: guest paths, absolute or from /workspace. Mounts are reached as a guest would. Also
- * allowed from within a tool's callback. */
-CAPFUL_API CAPFUL_MUST_USE int capful_file_write(struct capful_sandbox *sandbox, const char *path, const void *data,
-                                                 size_t len, struct capful_error *err);
+/* Files of the sandbox: guest paths, absolute or from /workspace. Mounts are reached as a guest
+ * would. Also allowed from within a tool's callback. */
+CAPFUL_API CAPFUL_MUST_USE int capful_file_write(struct capful_sandbox *sandbox, const char *path,
+                                                 const void *data, size_t len,
+                                                 struct capful_error *err);
 /* *ret_data is allocated, NUL-terminated beyond its length, and freed by capful_free. */
-CAPFUL_API CAPFUL_MUST_USE int capful_file_read(struct capful_sandbox *sandbox, const char *path, void **ret_data,
-                                                size_t *ret_len, struct capful_error *err);
+CAPFUL_API CAPFUL_MUST_USE int capful_file_read(struct capful_sandbox *sandbox, const char *path,
+                                                void **ret_data, size_t *ret_len,
+                                                struct capful_error *err);
 CAPFUL_API CAPFUL_MUST_USE int capful_file_stat(struct capful_sandbox *sandbox, const char *path,
                                                 struct capful_stat *ret, struct capful_error *err);
 CAPFUL_API CAPFUL_MUST_USE int capful_file_mkdir(struct capful_sandbox *sandbox, const char *path,
@@ -228,14 +257,18 @@ CAPFUL_API CAPFUL_MUST_USE int capful_file_list(struct capful_sandbox *sandbox, 
                                                 int (*each)(void *context, const char *name,
                                                             const struct capful_stat *stat),
                                                 void *context, struct capful_error *err);
-/* What overlay mounts hold beyond the host's files: kind is 'A' added, 'M' changed, 'D' deleted; guest paths. */
+/* What overlay mounts hold beyond the host's files: kind is 'A' added, 'M' changed, 'D' deleted;
+ * guest paths. */
 CAPFUL_API CAPFUL_MUST_USE int capful_file_diff(struct capful_sandbox *sandbox,
-                                                int (*each)(void *context, char kind, const char *path),
+                                                int (*each)(void *context, char kind,
+                                                            const char *path),
                                                 void *context, struct capful_error *err);
 CAPFUL_API void capful_free(void *memory);
 
-/* A snapshot of /workspace and /tmp (and overlays): O(1). It may outlive the sandbox and be restored into any. */
-CAPFUL_API CAPFUL_MUST_USE int capful_snapshot_take(struct capful_sandbox *sandbox, struct capful_snapshot **ret,
+/* A snapshot of /workspace and /tmp (and overlays): O(1). It may outlive the sandbox and be
+ * restored into any. */
+CAPFUL_API CAPFUL_MUST_USE int capful_snapshot_take(struct capful_sandbox *sandbox,
+                                                    struct capful_snapshot **ret,
                                                     struct capful_error *err);
 CAPFUL_API CAPFUL_MUST_USE int capful_snapshot_restore(struct capful_sandbox *sandbox,
                                                        const struct capful_snapshot *snapshot,
@@ -246,35 +279,38 @@ CAPFUL_API void capful_snapshot_free(struct capful_snapshot *snapshot);
 
 enum capful_language { CAPFUL_JAVASCRIPT, CAPFUL_WASM };
 
-#define CAPFUL_HAS_SEED  1u /* seed is given: all randomness of the run follows from it */
-#define CAPFUL_HAS_CLOCK 2u /* clock is given: time stands still there while any process works */
-#define CAPFUL_KEEP_OUTPUT 4u /* what goes to on_stdout and on_stderr is kept in the result, too */
+#define CAPFUL_HAS_SEED    1u /* seed is given: all randomness of the run follows from it */
+#define CAPFUL_HAS_CLOCK   2u /* clock is given: time stands still there while any process works */
+#define CAPFUL_KEEP_OUTPUT 4u /* what goes to on_stdout and on_stderr is kept in the result, too   \
+                               */
 
 struct capful_record;
 struct capful_job {
     enum capful_language language;
-    const char *source;        /* program text; for CAPFUL_WASM the bytes of an image made by capful-compile. Borrowed */
+    const char *source; /* program text; for CAPFUL_WASM the bytes of an image made by
+                           capful-compile. Borrowed */
     size_t source_len;
-    const char *name;          /* shown in stack traces, argv[0]; NULL: "<eval>" */
-    const char *const *argv;   /* the arguments after argv[0]; NULL-terminated, may be NULL */
-    const char *const *env;    /* "NAME=value", added to the policy's; NULL-terminated, may be NULL */
-    const char *cwd;           /* NULL: /workspace */
-    /* Directories that a CAPFUL_WASM program finds opened, "GUEST_DIR" or "GUEST_DIR::NAME", from descriptor 3 on;
-     * NULL-terminated. NULL: cwd as ".", then each directory of the root under its own name. */
+    const char *name;        /* shown in stack traces, argv[0]; NULL: "<eval>" */
+    const char *const *argv; /* the arguments after argv[0]; NULL-terminated, may be NULL */
+    const char *const *env;  /* "NAME=value", added to the policy's; NULL-terminated, may be NULL */
+    const char *cwd;         /* NULL: /workspace */
+    /* Directories that a CAPFUL_WASM program finds opened, "GUEST_DIR" or "GUEST_DIR::NAME", from
+     * descriptor 3 on; NULL-terminated. NULL: cwd as ".", then each directory of the root under its
+     * own name. */
     const char *const *preopens;
-    const void *input;         /* stdin as bytes; borrowed until the run ends */
+    const void *input; /* stdin as bytes; borrowed until the run ends */
     size_t input_len;
-    int input_fd;              /* used where input is NULL: read when the guest reads; -1 none. Borrowed */
-    /* Called with what the guests print, as it comes, on the driving stack. NULL: kept in the result.
-     * A result other than 0 means that nobody reads any more: the guest then gets EPIPE. */
+    int input_fd; /* used where input is NULL: read when the guest reads; -1 none. Borrowed */
+    /* Called with what the guests print, as it comes, on the driving stack. NULL: kept in the
+     * result. A result other than 0 means that nobody reads any more: the guest then gets EPIPE. */
     int (*on_stdout)(void *context, const void *data, size_t len);
     int (*on_stderr)(void *context, const void *data, size_t len);
     /* Called after each decided call and each answer; see struct capful_record. */
     void (*on_call)(void *context, const struct capful_record *record);
     void *context;
-    uint32_t flags;            /* CAPFUL_HAS_… */
+    uint32_t flags; /* CAPFUL_HAS_… */
     uint64_t seed;
-    uint64_t clock;            /* ns since 1970 */
+    uint64_t clock; /* ns since 1970 */
 };
 
 /* Fills in: JavaScript, no input, no callbacks. */
@@ -302,31 +338,33 @@ struct capful_record {
     const char *tool;
     const char *arguments; /* JSON */
     enum capful_outcome outcome;
-    const char *message;   /* why failed or refused; else NULL */
-    uint64_t start, end;   /* ns from the start of the run */
-    size_t result_len;     /* bytes */
+    const char *message; /* why failed or refused; else NULL */
+    uint64_t start, end; /* ns from the start of the run */
+    size_t result_len;   /* bytes */
 };
 
 struct capful_usage {
-    uint64_t wall, waiting, cpu;  /* ns; waiting is the part of wall spent on tools */
-    uint64_t peak_memory;         /* bytes */
+    uint64_t wall, waiting, cpu; /* ns; waiting is the part of wall spent on tools */
+    uint64_t peak_memory;        /* bytes */
     uint64_t calls, denials;
-    uint64_t processes;           /* started */
+    uint64_t processes; /* started */
     uint64_t stdout_bytes, stderr_bytes, argument_bytes, result_bytes;
 };
 
 struct capful_script_error {
     const char *name, *message, *stack; /* "" where unknown */
     const char *file;
-    int line, column;                   /* from 1; 0 unknown */
-    const char *tool, *code;            /* of a ToolError or ToolDenied */
+    int line, column;        /* from 1; 0 unknown */
+    const char *tool, *code; /* of a ToolError or ToolDenied */
 };
 
 struct capful_result;
 
-/* Runs to the end. CAPFUL_OK or not is in the result: a return value other than 0 means that nothing was run. */
-CAPFUL_API CAPFUL_MUST_USE int capful_run(struct capful_sandbox *sandbox, const struct capful_job *job,
-                                          struct capful_result **ret, struct capful_error *err);
+/* Runs to the end. CAPFUL_OK or not is in the result: a return value other than 0 means that
+ * nothing was run. */
+CAPFUL_API CAPFUL_MUST_USE int capful_run(struct capful_sandbox *sandbox,
+                                          const struct capful_job *job, struct capful_result **ret,
+                                          struct capful_error *err);
 
 CAPFUL_API enum capful_status capful_result_status(const struct capful_result *result);
 CAPFUL_API int capful_result_exit_code(const struct capful_result *result);
@@ -335,17 +373,20 @@ CAPFUL_API const char *capful_result_value(const struct capful_result *result, s
 CAPFUL_API const char *capful_result_stdout(const struct capful_result *result, size_t *ret_len);
 CAPFUL_API const char *capful_result_stderr(const struct capful_result *result, size_t *ret_len);
 /* NULL unless the program failed by an exception or a trap. */
-CAPFUL_API const struct capful_script_error *capful_result_error(const struct capful_result *result);
+CAPFUL_API const struct capful_script_error *
+capful_result_error(const struct capful_result *result);
 /* One line for people, also with limit, killed and fault; NULL with ok. */
 CAPFUL_API const char *capful_result_message(const struct capful_result *result);
 /* Name of the limit that was hit ("wall", "memory", …, "deadlock"); NULL with another status. */
 CAPFUL_API const char *capful_result_limit(const struct capful_result *result);
 CAPFUL_API const struct capful_usage *capful_result_usage(const struct capful_result *result);
 CAPFUL_API size_t capful_result_call_count(const struct capful_result *result);
-CAPFUL_API const struct capful_record *capful_result_call(const struct capful_result *result, size_t index);
+CAPFUL_API const struct capful_record *capful_result_call(const struct capful_result *result,
+                                                          size_t index);
 /* The whole result as one JSON object (man capful, "RESULT"). Owned by the result. */
 CAPFUL_API const char *capful_result_json(struct capful_result *result, size_t *ret_len);
-/* The same for a model: what happened, what was done and what was not, in words. Owned by the result. */
+/* The same for a model: what happened, what was done and what was not, in words. Owned by the
+ * result. */
 CAPFUL_API const char *capful_result_text(struct capful_result *result, size_t *ret_len);
 CAPFUL_API void capful_result_free(struct capful_result *result);
 
@@ -354,17 +395,20 @@ CAPFUL_API void capful_result_free(struct capful_result *result);
 enum capful_step {
     CAPFUL_STEP_DONE,  /* call capful_run_finish */
     CAPFUL_STEP_CALLS, /* calls for the host wait: capful_run_next_call */
-    CAPFUL_STEP_WAIT   /* nothing to do until capful_run_fd is readable or capful_run_timeout has passed */
+    CAPFUL_STEP_WAIT   /* nothing to do until capful_run_fd is readable or capful_run_timeout has
+                          passed */
 };
 struct capful_run;
-CAPFUL_API CAPFUL_MUST_USE int capful_run_start(struct capful_sandbox *sandbox, const struct capful_job *job,
+CAPFUL_API CAPFUL_MUST_USE int capful_run_start(struct capful_sandbox *sandbox,
+                                                const struct capful_job *job,
                                                 struct capful_run **ret, struct capful_error *err);
 /* Runs guests until they need something; never waits. */
 CAPFUL_API enum capful_step capful_run_step(struct capful_run *run);
-/* The next call of a tool that has no function of its own; NULL when there is none. Answer in any order, with
- * capful_call_answer and capful_call_fail. */
+/* The next call of a tool that has no function of its own; NULL when there is none. Answer in any
+ * order, with capful_call_answer and capful_call_fail. */
 CAPFUL_API struct capful_call *capful_run_next_call(struct capful_run *run);
-/* A descriptor to poll for reading, valid until capful_run_finish; and ns until a step is due (UINT64_MAX: none). */
+/* A descriptor to poll for reading, valid until capful_run_finish; and ns until a step is due
+ * (UINT64_MAX: none). */
 CAPFUL_API int capful_run_fd(const struct capful_run *run);
 CAPFUL_API uint64_t capful_run_timeout(const struct capful_run *run);
 /* Waits for that descriptor or time. */
@@ -376,15 +420,18 @@ CAPFUL_API CAPFUL_MUST_USE int capful_run_finish(struct capful_run *run, struct 
 /* ------------------------------------------------------------------ the process as a whole */
 
 struct capful_engine_options {
-    uint32_t max_instances;  /* guest processes at a time in this host process, at most 16,000; 0: 256 */
-    uint64_t max_memory;     /* bytes of guest memory at a time; 0: no ceiling beyond the sandboxes' own */
-    uint32_t wait_for_slot;  /* 1: a run waits its turn when a ceiling is reached; 0: it fails */
-    uint32_t plain;          /* 1: the images that need no signal handler, memfd or address space (slower) */
+    uint32_t
+        max_instances; /* guest processes at a time in this host process, at most 16,000; 0: 256 */
+    uint64_t
+        max_memory; /* bytes of guest memory at a time; 0: no ceiling beyond the sandboxes' own */
+    uint32_t wait_for_slot; /* 1: a run waits its turn when a ceiling is reached; 0: it fails */
+    uint32_t plain; /* 1: the images that need no signal handler, memfd or address space (slower) */
 };
 /* Before the first run; CAPFUL_ESTATE afterwards. Optional. */
 CAPFUL_API CAPFUL_MUST_USE int capful_engine_configure(const struct capful_engine_options *options,
                                                        struct capful_error *err);
-/* Which images this host allows, "fast" or "plain": capful-compile's --kind. Starts the engine; NULL with *err filled. */
+/* Which images this host allows, "fast" or "plain": capful-compile's --kind. Starts the engine;
+ * NULL with *err filled. */
 CAPFUL_API const char *capful_engine_kind(struct capful_error *err);
 /* Notices of everything inside the library, as text. */
 CAPFUL_API const char *capful_licenses(size_t *ret_len);

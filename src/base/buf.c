@@ -105,7 +105,8 @@ bool buf_add_json_string(struct buf *buf, struct str text)
         } else if (c < 0x80) {
             size_t run = i + 1;
             while (run < text.len && (unsigned char)text.ptr[run] >= 0x20 &&
-                   (unsigned char)text.ptr[run] < 0x7f && text.ptr[run] != '"' && text.ptr[run] != '\\')
+                   (unsigned char)text.ptr[run] < 0x7f && text.ptr[run] != '"' &&
+                   text.ptr[run] != '\\')
                 run++;
             buf_add(buf, text.ptr + i, run - i);
             i = run;

@@ -1,7 +1,8 @@
-/* A growing run of bytes with a ceiling. Always NUL-terminated beyond its length once anything was added.
+/* A growing run of bytes with a ceiling. Always NUL-terminated beyond its length once anything was
+ * added.
  *
- * A failed append leaves the contents as they were and is remembered: a writer can append many times and look
- * once, with buf_failed. */
+ * A failed append leaves the contents as they were and is remembered: a writer can append many
+ * times and look once, with buf_failed. */
 #ifndef CAPFUL_BASE_BUF_H
 #define CAPFUL_BASE_BUF_H
 
@@ -39,7 +40,8 @@ bool buf_add_str(struct buf *buf, struct str text);
 bool buf_add_text(struct buf *buf, const char *text);
 bool buf_add_char(struct buf *buf, char c);
 bool buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
-bool buf_vprintf(struct buf *buf, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+bool buf_vprintf(struct buf *buf, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 /* Appends a JSON string literal, quotes included; bytes that are not UTF-8 become U+FFFD. */
 bool buf_add_json_string(struct buf *buf, struct str text);
 void buf_drop_front(struct buf *buf, size_t len);
@@ -51,7 +53,8 @@ static inline struct str buf_str(const struct buf *buf)
 {
     return (struct str){buf->data ? buf->data : "", buf->len};
 }
-/* The contents as a block of the caller's (mem_free); NULL if an append had failed. The buffer is empty then. */
+/* The contents as a block of the caller's (mem_free); NULL if an append had failed. The buffer is
+ * empty then. */
 char *buf_steal(struct buf *buf);
 
 #endif

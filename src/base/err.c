@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int set(struct capful_error *err, int code, int line, int column, const char *format, va_list args)
+static int set(struct capful_error *err, int code, int line, int column, const char *format,
+               va_list args)
 {
     if (err) {
         err->code = code;

@@ -4,7 +4,7 @@
 const char *errno_text(int number)
 {
     switch (number) {
-#define ERRNO(name, number, text)                                                                             \
+#define ERRNO(name, number, text)                                                                  \
     case number: return text;
 #include "abi/errno.def"
 #undef ERRNO
@@ -15,7 +15,7 @@ const char *errno_text(int number)
 const char *errno_name(int number)
 {
     switch (number) {
-#define ERRNO(name, number, text)                                                                             \
+#define ERRNO(name, number, text)                                                                  \
     case number: return "E" #name;
 #include "abi/errno.def"
 #undef ERRNO

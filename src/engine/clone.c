@@ -1,9 +1,10 @@
-/* The copy of a process: a fresh instance of the same image, then the caller's private pages, its stack pointer, and
- * an entry at fn(arg). No stack is copied: the caller has none, it is parked in proc_clone.
+/* The copy of a process: a fresh instance of the same image, then the caller's private pages, its
+ * stack pointer, and an entry at fn(arg). No stack is copied: the caller has none, it is parked in
+ * proc_clone.
  *
- * Only pages that the caller dirtied are looked at (PAGEMAP_SCAN, Linux 6.7), and only those that differ from the
- * fresh image are written, since each page written costs a page fault, an order more than comparing it. Where the
- * scan is missing every page is compared.
+ * Only pages that the caller dirtied are looked at (PAGEMAP_SCAN, Linux 6.7), and only those that
+ * differ from the fresh image are written, since each page written costs a page fault, an order
+ * more than comparing it. Where the scan is missing every page is compared.
  */
 #include "engine/internal.h"
 
@@ -29,7 +30,8 @@ static int take_pristine(struct image *image, const struct guest_memory *memory)
     if (!image->pristine) {
         uint8_t *copy = mem_dup(memory->base, memory->size);
         if (copy) {
-            /* Reading mapped every page of the slot: let go of them, since each would be walked in later scans. */
+            /* Reading mapped every page of the slot: let go of them, since each would be walked in
+             * later scans. */
             if (engine_is_fast())
                 madvise(memory->base, memory->size, MADV_DONTNEED);
             image->pristine_size = memory->size;
@@ -42,7 +44,8 @@ static int take_pristine(struct image *image, const struct guest_memory *memory)
     return result;
 }
 
-static void copy_range(const struct image *image, const uint8_t *from, uint8_t *to, size_t start, size_t end)
+static void copy_range(const struct image *image, const uint8_t *from, uint8_t *to, size_t start,
+                       size_t end)
 {
     static const uint8_t zero[PAGE];
     for (size_t at = start; at < end; at += PAGE) {
@@ -71,14 +74,16 @@ static void open_scan(void)
     scan_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 }
 
-/* An open pagemap shows the process that opened it: a forked child needs its own under the same number. */
+/* An open pagemap shows the process that opened it: a forked child needs its own under the same
+ * number. */
 void clone_fork_child(void)
 {
     if (scan_fd < 0)
         return;
     int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* the scan then fails and every page is compared */
+        fd = open("/dev/null",
+                  O_RDONLY | O_CLOEXEC); /* the scan then fails and every page is compared */
     if (fd >= 0) {
         dup2(fd, scan_fd);
         close(fd);
@@ -137,8 +142,8 @@ static int copy_memory(struct instance *from, struct instance *to)
         return result;
     if (source->size > target->size) {
         uint64_t before;
-        wasmtime_error_t *error = wasmtime_memory_grow(to->context, &to->memory,
-                                                       (source->size - target->size) >> 16, &before);
+        wasmtime_error_t *error = wasmtime_memory_grow(
+            to->context, &to->memory, (source->size - target->size) >> 16, &before);
         if (error) {
             wasmtime_error_delete(error);
             return ERRNO_NOMEM;

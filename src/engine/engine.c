@@ -16,9 +16,9 @@
 #define RESERVATION       (UINT64_C(4) << 30)
 #define WASM_STACK        (36u << 20)
 #define ASYNC_STACK       (40u << 20)
-#define STACK_KEPT        (64u << 10) /* bytes of a fiber's stack that stay resident between processes */
-#define MEMORY_KEPT       (1u << 20)
-#define TABLE_KEPT        (64u << 10)
+#define STACK_KEPT  (64u << 10) /* bytes of a fiber's stack that stay resident between processes */
+#define MEMORY_KEPT (1u << 20)
+#define TABLE_KEPT  (64u << 10)
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t slot_freed = PTHREAD_COND_INITIALIZER;
@@ -29,6 +29,7 @@ static bool fast;
 static _Atomic uint32_t slots_used;
 static uint32_t slots;
 static _Atomic uint32_t waiting;
+static _Atomic uint64_t memory_used; /* by guests of the whole process */
 
 static bool memfd_works(void)
 {
@@ -39,7 +40,8 @@ static bool memfd_works(void)
     return true;
 }
 
-/* A pool of this many reservations must fit into the address space; fewer slots are better than slower code. */
+/* A pool of this many reservations must fit into the address space; fewer slots are better than
+ * slower code. */
 static uint32_t slots_that_fit(uint32_t wanted)
 {
     struct rlimit limit;
@@ -50,8 +52,8 @@ static uint32_t slots_that_fit(uint32_t wanted)
     return room < wanted ? (uint32_t)room : wanted;
 }
 
-/* A dirty page that was swapped out must be reset too. Our patch of the engine asks the kernel for such pages; where
- * the kernel cannot tell, every page is reset the slow way. */
+/* A dirty page that was swapped out must be reset too. Our patch of the engine asks the kernel for
+ * such pages; where the kernel cannot tell, every page is reset the slow way. */
 static wasm_engine_t *make(bool want_fast, uint32_t count, char *text, size_t size)
 {
     struct rt_engine_options o;
@@ -124,7 +126,8 @@ int engine_configure(const struct capful_engine_options *wanted, struct capful_e
     int result = 0;
     pthread_mutex_lock(&mutex);
     if (atomic_load(&engine))
-        result = err_set(err, CAPFUL_ESTATE, "the engine runs already: configure it before the first run");
+        result = err_set(err, CAPFUL_ESTATE,
+                         "the engine runs already: configure it before the first run");
     else if (wanted->max_instances > MAX_INSTANCES)
         result = err_set(err, CAPFUL_EINVAL, "max_instances may be at most %u", MAX_INSTANCES);
     else
@@ -187,14 +190,38 @@ bool engine_take_slot(void)
     return false;
 }
 
-void engine_give_slot(void)
+static void tell_waiters(void)
 {
-    atomic_fetch_sub(&slots_used, 1);
     if (atomic_load(&waiting)) {
         pthread_mutex_lock(&mutex);
         pthread_cond_broadcast(&slot_freed);
         pthread_mutex_unlock(&mutex);
     }
+}
+
+void engine_give_slot(void)
+{
+    atomic_fetch_sub(&slots_used, 1);
+    tell_waiters();
+}
+
+bool engine_take_memory(uint64_t bytes)
+{
+    if (options.max_memory == 0)
+        return true;
+    uint64_t used = atomic_fetch_add(&memory_used, bytes);
+    if (used + bytes <= options.max_memory)
+        return true;
+    atomic_fetch_sub(&memory_used, bytes);
+    return false;
+}
+
+void engine_give_memory(uint64_t bytes)
+{
+    if (options.max_memory == 0 || bytes == 0)
+        return;
+    atomic_fetch_sub(&memory_used, bytes);
+    tell_waiters();
 }
 
 bool engine_wait_slot(uint64_t timeout_ns)
@@ -208,8 +235,7 @@ bool engine_wait_slot(uint64_t timeout_ns)
     until.tv_nsec = (long)(at % CAPFUL_SECOND);
     atomic_fetch_add(&waiting, 1);
     pthread_mutex_lock(&mutex);
-    if (atomic_load(&slots_used) >= slots)
-        pthread_cond_timedwait(&slot_freed, &mutex, &until);
+    pthread_cond_timedwait(&slot_freed, &mutex, &until);
     pthread_mutex_unlock(&mutex);
     atomic_fetch_sub(&waiting, 1);
     return true;
@@ -219,7 +245,8 @@ void take_error(wasmtime_error_t *error, char *text, size_t size)
 {
     wasm_byte_vec_t message;
     wasmtime_error_message(error, &message);
-    snprintf(text, size, "%.*s", (int)(message.size < size ? message.size : size - 1), message.data);
+    snprintf(text, size, "%.*s", (int)(message.size < size ? message.size : size - 1),
+             message.data);
     wasm_byte_vec_delete(&message);
     wasmtime_error_delete(error);
 }
@@ -232,7 +259,8 @@ static const char *trap_name(wasmtime_trap_code_t code)
     case WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS: return "out of bounds memory access";
     case WASMTIME_TRAP_CODE_TABLE_OUT_OF_BOUNDS: return "out of bounds table access";
     case WASMTIME_TRAP_CODE_INDIRECT_CALL_TO_NULL: return "indirect call to null";
-    case WASMTIME_TRAP_CODE_BAD_SIGNATURE: return "indirect call of a function with another signature";
+    case WASMTIME_TRAP_CODE_BAD_SIGNATURE:
+        return "indirect call of a function with another signature";
     case WASMTIME_TRAP_CODE_INTEGER_OVERFLOW: return "integer overflow";
     case WASMTIME_TRAP_CODE_INTEGER_DIVISION_BY_ZERO: return "integer divide by zero";
     case WASMTIME_TRAP_CODE_BAD_CONVERSION_TO_INTEGER: return "invalid conversion to integer";

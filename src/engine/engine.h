@@ -1,15 +1,15 @@
 /* The engine: the only room that knows wasmtime. It runs guest programs for the kernel.
  *
- *   engine.c    one wasmtime engine for the whole process: made at the first run, in the kind that the host allows
- *   ticker.c    the thread that moves the epoch while guests run, so that time slices end
- *   signals.c   the trap handlers stay in front, whatever others install
- *   image.c     guest programs: those in the binary, those of the user
- *   link.c      the imports of a guest: from the table of system calls
- *   instance.c  create, resume, destroy: one process, one store, one pooled instance, one fiber
- *   clone.c     the copy of a process
+ *   engine.c    one wasmtime engine for the whole process: made at the first run, in the kind that
+ * the host allows ticker.c    the thread that moves the epoch while guests run, so that time slices
+ * end signals.c   the trap handlers stay in front, whatever others install image.c     guest
+ * programs: those in the binary, those of the user link.c      the imports of a guest: from the
+ * table of system calls instance.c  create, resume, destroy: one process, one store, one pooled
+ * instance, one fiber clone.c     the copy of a process
  *
- * There are two kinds of images of each program. `fast` needs address space for reservations and guard pages,
- * memfd_create for copy-on-write memory, and signal handlers for traps; `plain` needs none of them.
+ * There are two kinds of images of each program. `fast` needs address space for reservations and
+ * guard pages, memfd_create for copy-on-write memory, and signal handlers for traps; `plain` needs
+ * none of them.
  */
 #ifndef CAPFUL_ENGINE_ENGINE_H
 #define CAPFUL_ENGINE_ENGINE_H
@@ -35,13 +35,14 @@ void engine_enter(void);
 void engine_leave(void);
 /* Ends the time slice of whatever runs, at once: any thread, also a signal handler. */
 void engine_kick(void);
-/* Waits until a slot may be free or the time has passed; false when runs are to fail instead of waiting. */
+/* Waits until a slot or memory was given back or the time has passed; false when runs are to fail
+ * instead of waiting. */
 bool engine_wait_slot(uint64_t timeout_ns);
 
 /* A program inside the binary ("js"); loaded when first asked for, lives as long as the process. */
 struct image *engine_image(struct str name, struct capful_error *err);
-/* A program compiled by capful-compile of this version. The bytes are native code and trusted: they must come
- * from a place that only this user can write. */
+/* A program compiled by capful-compile of this version. The bytes are native code and trusted: they
+ * must come from a place that only this user can write. */
 int engine_image_load(const void *bytes, size_t len, struct image **ret, struct capful_error *err);
 void engine_image_free(struct image *image); /* of engine_image_load, once no process uses it */
 

@@ -11,8 +11,8 @@
 
 #define IMAGES(X) X(js)
 
-#define X(name)                                                                                               \
-    extern uint8_t image_##name##_fast_start[], image_##name##_fast_end[];                                    \
+#define X(name)                                                                                    \
+    extern uint8_t image_##name##_fast_start[], image_##name##_fast_end[];                         \
     extern uint8_t image_##name##_plain_start[], image_##name##_plain_end[];
 IMAGES(X)
 #undef X
@@ -22,10 +22,10 @@ static struct built_in {
     uint8_t *start[2], *end[2]; /* fast, plain */
     struct image *image;
 } built_ins[] = {
-#define X(name)                                                                                               \
-    {#name,                                                                                                   \
-     {image_##name##_fast_start, image_##name##_plain_start},                                                 \
-     {image_##name##_fast_end, image_##name##_plain_end},                                                     \
+#define X(name)                                                                                    \
+    {#name,                                                                                        \
+     {image_##name##_fast_start, image_##name##_plain_start},                                      \
+     {image_##name##_fast_end, image_##name##_plain_end},                                          \
      NULL},
     IMAGES(X)
 #undef X
@@ -36,7 +36,8 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 int image_finish(struct image *image, struct capful_error *err)
 {
-    wasmtime_error_t *error = wasmtime_linker_instantiate_pre(engine_linker(), image->module, &image->pre);
+    wasmtime_error_t *error =
+        wasmtime_linker_instantiate_pre(engine_linker(), image->module, &image->pre);
     if (error) {
         char text[300];
         take_error(error, text, sizeof text);
@@ -65,8 +66,9 @@ void engine_image_free(struct image *image)
     mem_free(image);
 }
 
-/* The main program's file cannot change while it runs (ETXTBSY), so the memory of images in it is mapped from there. A
- * shared library may be replaced at any time: there the memory is copied once. */
+/* The main program's file cannot change while it runs (ETXTBSY), so the memory of images in it is
+ * mapped from there. A shared library may be replaced at any time: there the memory is copied once.
+ */
 static int find_file(struct dl_phdr_info *info, size_t size, void *context)
 {
     uintptr_t at = (uintptr_t)built_ins[0].start[0];
@@ -105,7 +107,8 @@ static struct image *load_built_in(struct built_in *b, struct capful_error *err)
     pthread_once(&once, name_file);
     image->module = rt_module_in_place(engine_get(), b->start[kind], len, text, sizeof text);
     if (!image->module)
-        err_set(err, CAPFUL_EENGINE, "the image of %s cannot be used on this machine: %s", b->name, text);
+        err_set(err, CAPFUL_EENGINE, "the image of %s cannot be used on this machine: %s", b->name,
+                text);
     if (!image->module || image_finish(image, err) != 0) {
         engine_image_free(image);
         return NULL;
@@ -122,7 +125,8 @@ struct image *engine_image(struct str name, struct capful_error *err)
         struct image *image = __atomic_load_n(&b->image, __ATOMIC_ACQUIRE);
         if (image)
             return image;
-        /* An in-place image can be loaded once only, so a failure is not tried again with the same bytes. */
+        /* An in-place image can be loaded once only, so a failure is not tried again with the same
+         * bytes. */
         pthread_mutex_lock(&mutex);
         image = b->image;
         if (!image) {
@@ -136,7 +140,8 @@ struct image *engine_image(struct str name, struct capful_error *err)
     return NULL;
 }
 
-/* A program of a user that speaks our own calls says so by exporting "entry" where others export "_start". */
+/* A program of a user that speaks our own calls says so by exporting "entry" where others export
+ * "_start". */
 static bool speaks_own(const wasmtime_module_t *module)
 {
     wasm_exporttype_vec_t exports;
@@ -160,7 +165,8 @@ int engine_image_load(const void *bytes, size_t len, struct image **ret, struct 
     image->module = rt_module_from_bytes(engine_get(), bytes, len, text, sizeof text);
     int result = 0;
     if (!image->module)
-        result = err_set(err, CAPFUL_EINVAL, "not an image made by this version's capful-compile: %s", text);
+        result = err_set(err, CAPFUL_EINVAL,
+                         "not an image made by this version's capful-compile: %s", text);
     else
         result = image_finish(image, err);
     if (result == 0)

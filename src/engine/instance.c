@@ -1,7 +1,8 @@
 /* One process: a store, a pooled instance, and the fiber that its code runs on.
  *
- * While a future lives its store is not asked for anything except through the caller of a system call: so memory base
- * and size are taken when the instance is made, and again at the first call after it grew.
+ * While a future lives its store is not asked for anything except through the caller of a system
+ * call: so memory base and size are taken when the instance is made, and again at the first call
+ * after it grew.
  */
 #include "engine/internal.h"
 
@@ -35,13 +36,14 @@ void instance_free(struct instance *instance)
         wasmtime_error_delete(instance->error);
     if (instance->store)
         wasmtime_store_delete(instance->store); /* the slot is reset here */
+    engine_give_memory(instance->memory_held);
     if (instance->holds_slot)
         engine_give_slot();
     mem_free(instance);
 }
 
-/* Called by the engine before a memory or table grows. Refusing by -1 ends the process: the run stops with its reason
- * and no part of the program sees a failed allocation that it might hide. */
+/* Called by the engine before a memory or table grows. Refusing by -1 ends the process: the run
+ * stops with its reason and no part of the program sees a failed allocation that it might hide. */
 static int on_growth(void *env, int what, uint64_t current, uint64_t desired, uint64_t maximum)
 {
     struct instance *instance = env;
@@ -60,6 +62,14 @@ static int on_growth(void *env, int what, uint64_t current, uint64_t desired, ui
                           (unsigned long long)(kernel->limits.process_memory / CAPFUL_MIB));
         return -1;
     }
+    if (!engine_take_memory(desired - current)) {
+        instance->over_ceiling = true;
+        if (instance->future) /* else it does not run yet, and may wait its turn */
+            kernel_stop_limit(kernel, "memory",
+                              "the ceiling of memory of the whole host process is reached");
+        return -1;
+    }
+    instance->memory_held += desired - current;
     if (!kernel_charge(kernel, desired - current))
         return -1;
     process->memory_charged += desired - current;
@@ -81,7 +91,8 @@ static int find_exports(struct instance *instance, const wasmtime_instance_t *ha
     struct process *process = instance->process;
     if (!wasmtime_instance_export_get(instance->context, handle, entry, strlen(entry), &item) ||
         item.kind != WASMTIME_EXTERN_FUNC) {
-        snprintf(process->trap, sizeof process->trap, "the program exports no function \"%s\"", entry);
+        snprintf(process->trap, sizeof process->trap, "the program exports no function \"%s\"",
+                 entry);
         return ERRNO_NOEXEC;
     }
     instance->entry = item.of.func;
@@ -91,7 +102,8 @@ static int find_exports(struct instance *instance, const wasmtime_instance_t *ha
         return ERRNO_NOEXEC;
     }
     instance->memory = item.of.memory;
-    if (instance->image->own && wasmtime_instance_export_get(instance->context, handle, "__stack_pointer", 15, &item) &&
+    if (instance->image->own &&
+        wasmtime_instance_export_get(instance->context, handle, "__stack_pointer", 15, &item) &&
         item.kind == WASMTIME_EXTERN_GLOBAL) {
         instance->stack_pointer = item.of.global;
         instance->has_stack_pointer = true;
@@ -112,12 +124,13 @@ int instance_make(struct instance *instance)
     if (!rt_store_limiter(instance->store, on_growth, instance))
         return ERRNO_NOMEM;
     wasmtime_context_set_epoch_deadline(instance->context, 1);
-    /* The function answers nothing, whatever its declaration says: its value must not be looked at. */
+    /* The function answers nothing, whatever its declaration says: its value must not be looked at.
+     */
     wasmtime_context_epoch_deadline_async_yield_and_update(instance->context, 1);
     wasmtime_call_future_t *made = wasmtime_instance_pre_instantiate_async(
         instance->image->pre, instance->context, &handle, &instance->trap, &instance->error);
-    /* A start function of a user's module may run for long: its slices end here and it goes on. It cannot wait: there
-     * is no process yet that could be woken. */
+    /* A start function of a user's module may run for long: its slices end here and it goes on. It
+     * cannot wait: there is no process yet that could be woken. */
     bool waits = false;
     while (!waits && !wasmtime_call_future_poll(made)) {
         waits = process->request.state == REQUEST_PENDING;
@@ -128,13 +141,16 @@ int instance_make(struct instance *instance)
     if (process->kernel->stop != STOP_NONE)
         return ERRNO_NOMEM;
     if (waits) {
-        snprintf(process->trap, sizeof process->trap, "its start function makes a system call that waits");
+        snprintf(process->trap, sizeof process->trap,
+                 "its start function makes a system call that waits");
         return ERRNO_NOEXEC;
     }
     if (instance->trap) {
         take_trap(TAKE(instance->trap), process->trap, sizeof process->trap);
-        return ERRNO_NOEXEC;
+        return instance->over_ceiling ? ERRNO_AGAIN : ERRNO_NOEXEC;
     }
+    if (instance->over_ceiling)
+        return ERRNO_AGAIN;
     if (instance->error) {
         take_error(TAKE(instance->error), process->trap, sizeof process->trap);
         return ERRNO_NOMEM;
@@ -147,8 +163,8 @@ int instance_enter(struct instance *instance, uint32_t fn, uint32_t arg)
     wasmtime_val_t values[2] = {{.kind = WASMTIME_I32, .of.i32 = (int32_t)fn},
                                 {.kind = WASMTIME_I32, .of.i32 = (int32_t)arg}};
     instance->future = wasmtime_func_call_async(instance->context, &instance->entry, values,
-                                                instance->image->own ? 2 : 0, NULL, 0, &instance->trap,
-                                                &instance->error);
+                                                instance->image->own ? 2 : 0, NULL, 0,
+                                                &instance->trap, &instance->error);
     return 0;
 }
 

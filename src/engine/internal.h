@@ -13,8 +13,8 @@ struct image {
     char name[16];
     wasmtime_module_t *module;
     wasmtime_instance_pre_t *pre;
-    bool own;                 /* one of our guests: entry(fn, arg), module "capful" */
-    const uint8_t *pristine;  /* memory of a fresh instance, for clone; made when first needed */
+    bool own;                /* one of our guests: entry(fn, arg), module "capful" */
+    const uint8_t *pristine; /* memory of a fresh instance, for clone; made when first needed */
     size_t pristine_size;
 };
 
@@ -29,19 +29,24 @@ struct instance {
     wasmtime_func_t entry;
     wasmtime_global_t stack_pointer;
     bool has_stack_pointer;
-    bool memory_stale;        /* it grew: base and size must be asked for again */
-    bool exited;              /* by proc_exit */
+    bool memory_stale; /* it grew: base and size must be asked for again */
+    bool exited;       /* by proc_exit */
     bool holds_slot;
-    int32_t clone_stack;      /* the caller's stack pointer at proc_clone */
+    bool over_ceiling;    /* the process-wide ceiling of memory refused it */
+    uint64_t memory_held; /* of that ceiling */
+    int32_t clone_stack;  /* the caller's stack pointer at proc_clone */
     wasm_trap_t *trap;
     wasmtime_error_t *error;
-    struct instance *next;    /* free list */
+    struct instance *next; /* free list */
 };
 
 wasm_engine_t *engine_get(void);
 wasmtime_linker_t *engine_linker(void);
 bool engine_take_slot(void);
 void engine_give_slot(void);
+/* The ceiling of the whole process; false when it would be passed. */
+bool engine_take_memory(uint64_t bytes);
+void engine_give_memory(uint64_t bytes);
 
 wasmtime_linker_t *link_new(wasm_engine_t *engine, struct capful_error *err);
 int image_finish(struct image *image, struct capful_error *err); /* module is set: makes `pre` */
@@ -52,7 +57,8 @@ int instance_enter(struct instance *instance, uint32_t fn, uint32_t arg);
 void instance_refresh(struct instance *instance, wasmtime_context_t *context);
 struct instance *instance_new(struct process *process);
 void instance_free(struct instance *instance);
-int instance_abandon(struct instance *instance, int result); /* one that could not start; answers result */
+int instance_abandon(struct instance *instance,
+                     int result); /* one that could not start; answers result */
 int instance_clone(struct process *parent, struct process *child, uint32_t fn, uint32_t arg);
 
 /* Takes the message out of what wasmtime answered and frees it. */

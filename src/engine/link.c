@@ -1,8 +1,8 @@
 /* The imports of a guest, made from the table of system calls.
  *
- * A call of module "capful" is a plain host function; when it has to wait it answers CAPFUL_PARK and the guest's stub
- * calls park(), the one that suspends. A WASI program knows nothing of that: its calls that may wait are made as
- * functions that suspend by themselves.
+ * A call of module "capful" is a plain host function; when it has to wait it answers CAPFUL_PARK
+ * and the guest's stub calls park(), the one that suspends. A WASI program knows nothing of that:
+ * its calls that may wait are made as functions that suspend by themselves.
  */
 #include "engine/internal.h"
 
@@ -23,8 +23,8 @@ static wasm_trap_t *end_of_process(void)
 }
 
 /* Makes the call on the guest's stack. SYS_PARK leaves the request pending. */
-static int make_call(struct instance *instance, wasmtime_context_t *context, const struct syscall *call,
-                     const uint64_t *args)
+static int make_call(struct instance *instance, wasmtime_context_t *context,
+                     const struct syscall *call, const uint64_t *args)
 {
     struct process *process = instance->process;
     struct kernel *kernel = process->kernel;
@@ -50,7 +50,8 @@ static void remember_stack(struct instance *instance, wasmtime_context_t *contex
     instance->clone_stack = value.of.i32;
 }
 
-static wasm_trap_t *call_own(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count)
+static wasm_trap_t *call_own(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *values,
+                             size_t count)
 {
     const struct syscall *call = env;
     uint64_t args[SYS_MAX_ARGS];
@@ -79,7 +80,8 @@ static int poll_request(void *token, int32_t *ret)
     return 1;
 }
 
-static int start_wasi(void *env, wasmtime_caller_t *caller, const uint64_t *args, int32_t *ret, void **ret_token)
+static int start_wasi(void *env, wasmtime_caller_t *caller, const uint64_t *args, int32_t *ret,
+                      void **ret_token)
 {
     wasmtime_context_t *context;
     struct instance *instance = instance_of(caller, &context);
@@ -94,7 +96,8 @@ static int start_wasi(void *env, wasmtime_caller_t *caller, const uint64_t *args
     return 1;
 }
 
-static int start_park(void *env, wasmtime_caller_t *caller, const uint64_t *args, int32_t *ret, void **ret_token)
+static int start_park(void *env, wasmtime_caller_t *caller, const uint64_t *args, int32_t *ret,
+                      void **ret_token)
 {
     wasmtime_context_t *context;
     struct instance *instance = instance_of(caller, &context);
@@ -107,7 +110,8 @@ static int start_park(void *env, wasmtime_caller_t *caller, const uint64_t *args
     return poll_request(instance, ret);
 }
 
-static wasm_trap_t *call_exit(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *values, size_t count)
+static wasm_trap_t *call_exit(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *values,
+                              size_t count)
 {
     wasmtime_context_t *context;
     struct instance *instance = instance_of(caller, &context);
@@ -134,12 +138,13 @@ static wasm_functype_t *type_of(const char *params, bool answers)
     return wasm_functype_new(&in, &out);
 }
 
-static int define(wasmtime_linker_t *linker, const char *module, const char *name, const char *params, bool answers,
-                  wasmtime_func_unchecked_callback_t function, const void *env, struct capful_error *err)
+static int define(wasmtime_linker_t *linker, const char *module, const char *name,
+                  const char *params, bool answers, wasmtime_func_unchecked_callback_t function,
+                  const void *env, struct capful_error *err)
 {
     wasm_functype_t *type = type_of(params, answers);
-    wasmtime_error_t *error = wasmtime_linker_define_func_unchecked(linker, module, strlen(module), name, strlen(name),
-                                                                    type, function, (void *)env, NULL);
+    wasmtime_error_t *error = wasmtime_linker_define_func_unchecked(
+        linker, module, strlen(module), name, strlen(name), type, function, (void *)env, NULL);
     wasm_functype_delete(type);
     if (!error)
         return 0;
@@ -148,8 +153,9 @@ static int define(wasmtime_linker_t *linker, const char *module, const char *nam
     return err_set(err, CAPFUL_EENGINE, "%s.%s: %s", module, name, text);
 }
 
-static int define_blocking(wasmtime_linker_t *linker, const char *module, const char *name, const char *params,
-                           rt_start_fn start, const void *env, struct capful_error *err)
+static int define_blocking(wasmtime_linker_t *linker, const char *module, const char *name,
+                           const char *params, rt_start_fn start, const void *env,
+                           struct capful_error *err)
 {
     if (rt_linker_define_blocking(linker, module, name, params, start, poll_request, (void *)env))
         return 0;

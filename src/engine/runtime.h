@@ -65,9 +65,10 @@ bool rt_pagemap_scan_available(void);
 wasmtime_module_t *rt_module_in_place(const wasm_engine_t *engine, const void *image, size_t len,
                                       char *err, size_t err_size);
 
-/* Say that the LEN bytes at START are a mapping of the file FD from OFFSET on, and that the file cannot
- * change as long as the process lives: memory of images that lie there is then mapped from the file,
- * instead of being copied first.  Takes FD.  Before rt_module_in_place; the first call counts. */
+/* Say that the LEN bytes at START are a mapping of the file FD from OFFSET on, and that the file
+ * cannot change as long as the process lives: memory of images that lie there is then mapped from
+ * the file, instead of being copied first.  Takes FD.  Before rt_module_in_place; the first call
+ * counts. */
 void rt_image_file(const void *start, size_t len, int fd, uint64_t offset);
 
 /* The same for bytes that may go away: they are copied. */
@@ -79,9 +80,9 @@ enum rt_grow {
     RT_GROW_TABLE = 1,  /* figures in elements */
 };
 
-/* May this memory or table grow?  Asked also for the first size, with CURRENT 0.  MAXIMUM is what the
- * program itself declared, or UINT64_MAX.  Return 1 to allow, 0 to refuse (memory.grow gives -1),
- * -1 to stop the guest. */
+/* May this memory or table grow?  Asked also for the first size, with CURRENT 0.  MAXIMUM is what
+ * the program itself declared, or UINT64_MAX.  Return 1 to allow, 0 to refuse (memory.grow gives
+ * -1), -1 to stop the guest. */
 typedef int (*rt_grow_fn)(void *env, int what, uint64_t current, uint64_t desired,
                           uint64_t maximum);
 
@@ -96,9 +97,9 @@ enum rt_call {
     RT_CALL_DONE = 1,    /* *ret is the result */
 };
 
-/* Begin a call: decode ARGS (an i32 is zero-extended) and either finish it, stop the guest, or store
- * a token and return RT_CALL_PENDING.  CALLER is good until start returns; the token must be good
- * until poll has answered something else, or the call's future is deleted. */
+/* Begin a call: decode ARGS (an i32 is zero-extended) and either finish it, stop the guest, or
+ * store a token and return RT_CALL_PENDING.  CALLER is good until start returns; the token must be
+ * good until poll has answered something else, or the call's future is deleted. */
 typedef int (*rt_start_fn)(void *env, wasmtime_caller_t *caller, const uint64_t *args, int32_t *ret,
                            void **ret_token);
 

@@ -1,8 +1,10 @@
-/* Traps arrive as signals. wasmtime puts its handlers in when the engine is made; a handler that the host installs
- * later (Python's faulthandler, a crash reporter) would turn every guest trap into a crash of the process.
+/* Traps arrive as signals. wasmtime puts its handlers in when the engine is made; a handler that
+ * the host installs later (Python's faulthandler, a crash reporter) would turn every guest trap
+ * into a crash of the process.
  *
- * So before guests run we look: where wasmtime's handler was displaced, one of ours goes in front. It gives faults
- * whose program counter lies in guest code to wasmtime and everything else to the handler that it displaced.
+ * So before guests run we look: where wasmtime's handler was displaced, one of ours goes in front.
+ * It gives faults whose program counter lies in guest code to wasmtime and everything else to the
+ * handler that it displaced.
  */
 #include "engine/internal.h"
 
@@ -56,7 +58,8 @@ static void forward(const struct sigaction *action, int number, siginfo_t *info,
     if (action->sa_flags & SA_SIGINFO) {
         action->sa_sigaction(number, info, context);
     } else if (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN) {
-        /* A fault that is ignored would repeat for ever: the default ends the process, as it should. */
+        /* A fault that is ignored would repeat for ever: the default ends the process, as it
+         * should. */
         signal(number, SIG_DFL);
     } else {
         action->sa_handler(number);
@@ -68,7 +71,8 @@ static void front(int number, siginfo_t *info, void *context)
     int i = 0;
     while (i < TRAP_SIGNALS - 1 && trap_signals[i] != number)
         i++;
-    forward(in_guest_code(program_counter(context)) ? &engine_action[i] : &host_action[i], number, info, context);
+    forward(in_guest_code(program_counter(context)) ? &engine_action[i] : &host_action[i], number,
+            info, context);
 }
 
 void signals_installed(void)
@@ -83,7 +87,8 @@ static bool displaced(int i, struct sigaction *now)
     if (sigaction(trap_signals[i], NULL, now) != 0)
         return false;
     bool with_info = (now->sa_flags & SA_SIGINFO) != 0;
-    return !(with_info && (now->sa_sigaction == engine_action[i].sa_sigaction || now->sa_sigaction == front));
+    return !(with_info &&
+             (now->sa_sigaction == engine_action[i].sa_sigaction || now->sa_sigaction == front));
 }
 
 void signals_ensure(void)

@@ -1,8 +1,8 @@
 /* The ticker: one thread that moves the engine's epoch each millisecond while guests run.
  *
- * Starting and stopping it with each run would cost more than a run. So it goes on for a while after the last
- * guest left, then sleeps on a condition; a run that finds it asleep wakes it. A forked child has no threads: it
- * gets a new one with its first run.
+ * Starting and stopping it with each run would cost more than a run. So it goes on for a while
+ * after the last guest left, then sleeps on a condition; a run that finds it asleep wakes it. A
+ * forked child has no threads: it gets a new one with its first run.
  */
 #include "engine/internal.h"
 
@@ -16,9 +16,10 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t awake = PTHREAD_COND_INITIALIZER;
-static _Atomic int guests;       /* threads that run guests now */
-static _Atomic unsigned entries; /* counts ticker_enter, so that the thread sees activity between ticks */
-static _Atomic int state;        /* 0 no thread, 1 ticking, 2 asleep */
+static _Atomic int guests; /* threads that run guests now */
+static _Atomic unsigned
+    entries;              /* counts ticker_enter, so that the thread sees activity between ticks */
+static _Atomic int state; /* 0 no thread, 1 ticking, 2 asleep */
 
 static void *tick(void *engine)
 {

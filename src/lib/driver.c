@@ -1,6 +1,6 @@
-/* The loop that drives a run. It alternates between the guests, who run until each of them waits, and the host's part:
- * output is handed on, tools are called, answers are collected, timers fire. All of the host's part happens here, on
- * the stack of whoever called, never on a guest's.
+/* The loop that drives a run. It alternates between the guests, who run until each of them waits,
+ * and the host's part: output is handed on, tools are called, answers are collected, timers fire.
+ * All of the host's part happens here, on the stack of whoever called, never on a guest's.
  */
 #include "lib/sandbox.h"
 
@@ -41,7 +41,8 @@ static void poll_commands(struct capful_run *run)
     stdio_input_ready(&run->stdio);
 }
 
-/* Nobody can run. What could change that: a timer, a tool, input. Without any of them it is a deadlock. */
+/* Nobody can run. What could change that: a timer, a tool, input. Without any of them it is a
+ * deadlock. */
 static bool idle(struct capful_run *run, enum capful_step *ret)
 {
     struct capful_sandbox *sandbox = run->sandbox;
@@ -61,12 +62,15 @@ static bool idle(struct capful_run *run, enum capful_step *ret)
         return false;
     }
     if (timer == UINT64_MAX && !tools_wait && !input_wait) {
-        kernel_stop_limit(kernel, "deadlock",
-                          "every process waits for another: no timer, tool call or input is pending");
+        kernel_stop_limit(
+            kernel, "deadlock",
+            "every process waits for another: no timer, tool call or input is pending");
         return false;
     }
     uint64_t now = kernel_time_monotonic(kernel);
-    run->timeout = kernel->clock == CLOCK_FIXED || timer == UINT64_MAX ? UINT64_MAX : timer > now ? timer - now : 0;
+    run->timeout = kernel->clock == CLOCK_FIXED || timer == UINT64_MAX ? UINT64_MAX
+                   : timer > now                                       ? timer - now
+                                                                       : 0;
     uint64_t due = tool_next_deadline(tools), host_now = clock_monotonic();
     if (due != UINT64_MAX)
         due = due > host_now ? due - host_now : 0;
@@ -92,13 +96,9 @@ static enum capful_step drive(struct capful_run *run)
         if (kernel_must_stop(kernel))
             return CAPFUL_STEP_DONE;
         switch (kernel_run(kernel)) {
-        case KERNEL_DONE:
-            host_turn(run);
-            return CAPFUL_STEP_DONE;
+        case KERNEL_DONE: host_turn(run); return CAPFUL_STEP_DONE;
         case KERNEL_STOPPED: return CAPFUL_STEP_DONE;
-        case KERNEL_ASKED:
-            host_turn(run);
-            break;
+        case KERNEL_ASKED: host_turn(run); break;
         case KERNEL_IDLE:
             if (host_turn(run))
                 break;
@@ -137,7 +137,8 @@ enum capful_step driver_step(struct capful_run *run)
     return step;
 }
 
-/* The descriptor that other threads write to wake the driver. Made only when somebody has to wait. */
+/* The descriptor that other threads write to wake the driver. Made only when somebody has to wait.
+ */
 static int wake_fd(struct capful_run *run)
 {
     struct capful_sandbox *sandbox = run->sandbox;
@@ -179,12 +180,14 @@ void driver_wait(struct capful_run *run)
         return;
     if (must_not_wait(run))
         return;
-    struct timespec limit = {(time_t)(run->timeout / CAPFUL_SECOND), (long)(run->timeout % CAPFUL_SECOND)};
+    struct timespec limit = {(time_t)(run->timeout / CAPFUL_SECOND),
+                             (long)(run->timeout % CAPFUL_SECOND)};
     bool forever = run->timeout == UINT64_MAX || run->state == CAPFUL_STEP_CALLS;
     ppoll(fds, (nfds_t)n, forever ? NULL : &limit, NULL);
 }
 
-/* One descriptor that stands for all of them. Its set is brought up to date each time it is asked for. */
+/* One descriptor that stands for all of them. Its set is brought up to date each time it is asked
+ * for. */
 int driver_epoll(struct capful_run *run)
 {
     struct pollfd fds[MAX_POLL];
@@ -195,7 +198,8 @@ int driver_epoll(struct capful_run *run)
     for (size_t i = 0; i < n; i++) {
         struct epoll_event event = {.events = (fds[i].events & POLLIN ? EPOLLIN : 0u) |
                                               (fds[i].events & POLLOUT ? EPOLLOUT : 0u)};
-        if (epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i].fd, &event) != 0 && errno != EEXIST && errno != EPERM) {
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i].fd, &event) != 0 && errno != EEXIST &&
+            errno != EPERM) {
             close(epoll);
             return -1;
         }

@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "base/mem.h"
 #include "base/errno_text.h"
+#include "base/mem.h"
 
 #define PIECE (1u << 20)
 
@@ -27,7 +27,8 @@ static int start(struct capful_sandbox *sandbox, struct vfs_at *ret)
     return vfs_open_directory(sandbox->context.vfs, STR("/workspace"), &ret->dir);
 }
 
-static int open_path(struct capful_sandbox *sandbox, const char *path, unsigned flags, bool write, struct file **ret)
+static int open_path(struct capful_sandbox *sandbox, const char *path, unsigned flags, bool write,
+                     struct file **ret)
 {
     struct vfs_at at;
     int e = start(sandbox, &at);
@@ -38,8 +39,8 @@ static int open_path(struct capful_sandbox *sandbox, const char *path, unsigned 
     return e;
 }
 
-int capful_file_write(struct capful_sandbox *sandbox, const char *path, const void *data, size_t len,
-                      struct capful_error *err)
+int capful_file_write(struct capful_sandbox *sandbox, const char *path, const void *data,
+                      size_t len, struct capful_error *err)
 {
     struct file *file;
     int e = open_path(sandbox, path, VFS_FOLLOW | VFS_CREATE | VFS_TRUNCATE, true, &file);
@@ -56,8 +57,8 @@ int capful_file_write(struct capful_sandbox *sandbox, const char *path, const vo
     return e == 0 ? 0 : failed(err, "write", path, e);
 }
 
-int capful_file_read(struct capful_sandbox *sandbox, const char *path, void **ret_data, size_t *ret_len,
-                     struct capful_error *err)
+int capful_file_read(struct capful_sandbox *sandbox, const char *path, void **ret_data,
+                     size_t *ret_len, struct capful_error *err)
 {
     struct file *file;
     struct buf data = BUF_INIT(SIZE_MAX);
@@ -187,8 +188,8 @@ static int by_name(const void *a, const void *b)
 }
 
 int capful_file_list(struct capful_sandbox *sandbox, const char *path,
-                     int (*each)(void *context, const char *name, const struct capful_stat *stat), void *context,
-                     struct capful_error *err)
+                     int (*each)(void *context, const char *name, const struct capful_stat *stat),
+                     void *context, struct capful_error *err)
 {
     struct names names = {0};
     struct file *dir;
@@ -216,8 +217,9 @@ int capful_file_list(struct capful_sandbox *sandbox, const char *path,
     return e == 0 ? 0 : failed(err, "list", path, e);
 }
 
-int capful_file_diff(struct capful_sandbox *sandbox, int (*each)(void *context, char kind, const char *path),
-                     void *context, struct capful_error *err)
+int capful_file_diff(struct capful_sandbox *sandbox,
+                     int (*each)(void *context, char kind, const char *path), void *context,
+                     struct capful_error *err)
 {
     int e = vfs_diff(sandbox->context.vfs, each, context);
     return e == 0 ? 0 : failed(err, "diff", "overlays", e);

@@ -28,7 +28,8 @@ static void add_base64(struct buf *out, struct str data)
     }
 }
 
-/* Output is text nearly always. Bytes that are not UTF-8 are given beside it, so that nothing is lost. */
+/* Output is text nearly always. Bytes that are not UTF-8 are given beside it, so that nothing is
+ * lost. */
 static void add_output(struct buf *out, const char *key, struct str data)
 {
     buf_printf(out, ",\"%s\":", key);
@@ -77,8 +78,8 @@ static void add_call(struct buf *out, const struct capful_record *call)
     add_string(out, "outcome", outcome_name(call->outcome));
     if (call->message)
         add_string(out, "message", call->message);
-    buf_printf(out, ",\"start_ns\":%llu,\"end_ns\":%llu,\"result_bytes\":%zu}", (unsigned long long)call->start,
-               (unsigned long long)call->end, call->result_len);
+    buf_printf(out, ",\"start_ns\":%llu,\"end_ns\":%llu,\"result_bytes\":%zu}",
+               (unsigned long long)call->start, (unsigned long long)call->end, call->result_len);
 }
 
 static void add_usage(struct buf *out, const struct capful_usage *u)
@@ -86,20 +87,28 @@ static void add_usage(struct buf *out, const struct capful_usage *u)
     const struct {
         const char *name;
         uint64_t value;
-    } fields[] = {{"wall_ns", u->wall},           {"waiting_ns", u->waiting},     {"cpu_ns", u->cpu},
-                  {"peak_memory", u->peak_memory}, {"calls", u->calls},            {"denials", u->denials},
-                  {"processes", u->processes},     {"stdout_bytes", u->stdout_bytes},
-                  {"stderr_bytes", u->stderr_bytes}, {"argument_bytes", u->argument_bytes},
+    } fields[] = {{"wall_ns", u->wall},
+                  {"waiting_ns", u->waiting},
+                  {"cpu_ns", u->cpu},
+                  {"peak_memory", u->peak_memory},
+                  {"calls", u->calls},
+                  {"denials", u->denials},
+                  {"processes", u->processes},
+                  {"stdout_bytes", u->stdout_bytes},
+                  {"stderr_bytes", u->stderr_bytes},
+                  {"argument_bytes", u->argument_bytes},
                   {"result_bytes", u->result_bytes}};
     buf_add_text(out, ",\"usage\":{");
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        buf_printf(out, "%s\"%s\":%llu", i ? "," : "", fields[i].name, (unsigned long long)fields[i].value);
+        buf_printf(out, "%s\"%s\":%llu", i ? "," : "", fields[i].name,
+                   (unsigned long long)fields[i].value);
     buf_add_char(out, '}');
 }
 
 void result_write_json(struct capful_result *result, struct buf *out)
 {
-    buf_printf(out, "{\"status\":\"%s\",\"exit_code\":%d,\"value\":", capful_status_name(result->status),
+    buf_printf(out,
+               "{\"status\":\"%s\",\"exit_code\":%d,\"value\":", capful_status_name(result->status),
                result->exit_code);
     if (result->has_value)
         buf_add_str(out, buf_str(&result->value));

@@ -22,7 +22,8 @@ const char *capful_status_name(enum capful_status status)
     return "fault";
 }
 
-static bool set_error(struct capful_result *result, const char *const strings[6], int line, int column)
+static bool set_error(struct capful_result *result, const char *const strings[6], int line,
+                      int column)
 {
     for (int i = 0; i < 6; i++) {
         mem_free(result->error_strings[i]);
@@ -68,7 +69,8 @@ static bool read_script_error(struct capful_result *result, struct str text)
     return ok;
 }
 
-static bool set_message(struct capful_result *result, const char *format, const char *a, const char *b)
+static bool set_message(struct capful_result *result, const char *format, const char *a,
+                        const char *b)
 {
     struct buf text = BUF_INIT(1 << 20);
     buf_printf(&text, format, a, b);
@@ -83,7 +85,8 @@ static bool decide_ended(struct capful_result *result, struct capful_run *run)
     struct run_io *io = &run->sandbox->io;
     struct process *init = kernel->init;
     result->exit_code = (int)(init ? init->exit_code : 125);
-    /* A guest of ours that traps is our failure; deep recursion that QuickJS has no check for is the script's. */
+    /* A guest of ours that traps is our failure; deep recursion that QuickJS has no check for is
+     * the script's. */
     if (init && init->trap[0] && !run->loaded && strcmp(init->trap, "stack overflow") != 0) {
         result->status = CAPFUL_FAULT;
         result->exit_code = 125;
@@ -92,16 +95,19 @@ static bool decide_ended(struct capful_result *result, struct capful_run *run)
     if (init && init->trap[0]) {
         const char *strings[6] = {"Trap", init->trap, "", "", "", ""};
         result->status = CAPFUL_ERROR;
-        result->exit_code = 134;
-        return set_error(result, strings, 0, 0) && set_message(result, "%s%s", "Trap: ", init->trap);
+        result->exit_code = run->loaded ? 134 : 1;
+        return set_error(result, strings, 0, 0) &&
+               set_message(result, "%s%s", "Trap: ", init->trap);
     }
     if (io->has_error) {
         if (!read_script_error(result, buf_str(&io->error)))
             return false;
-        bool denied = strcmp(result->error.name, "ToolDenied") == 0;
+        /* A script can throw anything under this name: only a denial that happened counts. */
+        struct tool_usage tools;
+        tool_get_usage(run->sandbox->context.tools, &tools);
+        bool denied = strcmp(result->error.name, "ToolDenied") == 0 && tools.denials > 0;
         result->status = denied ? CAPFUL_DENIED : CAPFUL_ERROR;
-        if (result->exit_code == 0)
-            result->exit_code = 1;
+        result->exit_code = denied ? 126 : result->exit_code == 0 ? 1 : result->exit_code;
         return set_message(result, "%s: %s", result->error.name, result->error.message);
     }
     result->status = result->exit_code == 0 ? CAPFUL_OK : CAPFUL_ERROR;

@@ -29,7 +29,8 @@ static int add_arguments(struct buf *list, uint32_t *count, const char *const *s
 }
 
 /* The policy's variables, then the job's, which win. */
-static int add_environment(struct process *process, const struct capful_policy *policy, const char *const *extra)
+static int add_environment(struct process *process, const struct capful_policy *policy,
+                           const char *const *extra)
 {
     for (size_t i = 0; policy && i < policy->n_env; i++) {
         const struct policy_env *v = &policy->env[i];
@@ -39,7 +40,8 @@ static int add_environment(struct process *process, const struct capful_policy *
             replaced = strncmp(*e, v->name, n) == 0 && (*e)[n] == '=';
         if (replaced)
             continue;
-        if (!buf_printf(&process->envp, "%s=%s", v->name, v->value) || !buf_add_char(&process->envp, 0))
+        if (!buf_printf(&process->envp, "%s=%s", v->name, v->value) ||
+            !buf_add_char(&process->envp, 0))
             return CAPFUL_ENOMEM;
         process->envc++;
     }
@@ -66,7 +68,8 @@ static int add_descriptors(struct capful_run *run, struct process *process)
     return 0;
 }
 
-static int add_preopen(struct capful_run *run, struct process *process, const char *path, const char *name)
+static int add_preopen(struct capful_run *run, struct process *process, const char *path,
+                       const char *name)
 {
     struct file *file;
     uint32_t number;
@@ -83,9 +86,9 @@ static int add_preopen(struct capful_run *run, struct process *process, const ch
     return fd->preopen ? 0 : ERRNO_NOMEM;
 }
 
-/* What a WASI program finds: its working directory as "." at 3, then every directory of the root under its name. The
- * root itself is not among them, because wasi-libc takes "/" and "." for the same and would then start relative paths
- * at the root. */
+/* What a WASI program finds: its working directory as "." at 3, then every directory of the root
+ * under its name. The root itself is not among them, because wasi-libc takes "/" and "." for the
+ * same and would then start relative paths at the root. */
 static int add_preopens(struct capful_run *run, struct process *process)
 {
     struct file *root;
@@ -113,17 +116,20 @@ static int add_preopens(struct capful_run *run, struct process *process)
     return e;
 }
 
-static int add_given_preopens(struct capful_run *run, struct process *process, struct capful_error *err)
+static int add_given_preopens(struct capful_run *run, struct process *process,
+                              struct capful_error *err)
 {
     for (const char *const *p = run->job.preopens; *p; p++) {
         const char *colons = strstr(*p, "::");
         char *path = mem_dup(*p, colons ? (size_t)(colons - *p) : strlen(*p));
         if (!path)
             return err_nomem(err);
-        int e = path[0] == '/' ? add_preopen(run, process, path, colons ? colons + 2 : path) : ERRNO_INVAL;
+        int e = path[0] == '/' ? add_preopen(run, process, path, colons ? colons + 2 : path)
+                               : ERRNO_INVAL;
         mem_free(path);
         if (e != 0)
-            return err_set(err, CAPFUL_EINVAL, "the directory \"%s\" cannot be opened for the program: %s", *p,
+            return err_set(err, CAPFUL_EINVAL,
+                           "the directory \"%s\" cannot be opened for the program: %s", *p,
                            errno_text(e));
     }
     return 0;
@@ -136,7 +142,8 @@ static int set_directory(struct capful_run *run, struct process *process, struct
         return err_set(err, CAPFUL_EINVAL, "the working directory must be absolute: \"%s\"", cwd);
     int e = vfs_open_directory(run->sandbox->context.vfs, str_of(cwd), &process->cwd);
     if (e != 0)
-        return err_set(err, CAPFUL_EINVAL, "the working directory \"%s\" cannot be used: %s", cwd, errno_text(e));
+        return err_set(err, CAPFUL_EINVAL, "the working directory \"%s\" cannot be used: %s", cwd,
+                       errno_text(e));
     process->cwd_path = mem_strdup(cwd);
     return process->cwd_path ? 0 : err_nomem(err);
 }
@@ -157,7 +164,9 @@ static int fill_process(struct capful_run *run, struct process *process, struct 
         return add_given_preopens(run, process, err);
     if (e == 0 && job->language == CAPFUL_WASM)
         e = add_preopens(run, process);
-    return e == 0 ? 0 : err_set(err, CAPFUL_ENOMEM, "the first process cannot be set up: %s", errno_text(e));
+    return e == 0 ? 0
+                  : err_set(err, CAPFUL_ENOMEM, "the first process cannot be set up: %s",
+                            errno_text(e));
 }
 
 static int start_process(struct capful_run *run, struct image *image, struct capful_error *err)
@@ -172,7 +181,7 @@ static int start_process(struct capful_run *run, struct image *image, struct cap
         process_discard(process);
         return result;
     }
-    while ((e = process_start(process)) == ERRNO_AGAIN && engine_wait_slot(100000000)) {
+    while ((e = process_start(process)) == ERRNO_AGAIN && engine_wait_slot(20000000)) {
         if (kernel_must_stop(kernel))
             break;
     }
@@ -180,12 +189,14 @@ static int start_process(struct capful_run *run, struct image *image, struct cap
         return 0; /* a limit at the very start is a result, not an error */
     if (e == ERRNO_AGAIN)
         result = err_set(err, CAPFUL_ECAPACITY,
-                         "all instances of this process are in use: raise max_instances or set wait_for_slot");
+                         "all instances or all memory of this host process are in use: raise "
+                         "max_instances or max_memory, "
+                         "or set wait_for_slot");
     else if (e == ERRNO_NOEXEC)
         result = err_set(err, CAPFUL_EINVAL, "the program cannot be started: %s", process->trap);
     else
-        result = err_set(err, CAPFUL_EENGINE, "the first process cannot be started: %s%s%s", errno_text(e),
-                         process->trap[0] ? ": " : "", process->trap);
+        result = err_set(err, CAPFUL_EENGINE, "the first process cannot be started: %s%s%s",
+                         errno_text(e), process->trap[0] ? ": " : "", process->trap);
     process_discard(process);
     return result;
 }
@@ -260,8 +271,8 @@ static void run_free(struct capful_run *run)
     mem_free(run);
 }
 
-int capful_run_start(struct capful_sandbox *sandbox, const struct capful_job *job, struct capful_run **ret,
-                     struct capful_error *err)
+int capful_run_start(struct capful_sandbox *sandbox, const struct capful_job *job,
+                     struct capful_run **ret, struct capful_error *err)
 {
     if (sandbox->run)
         return err_set(err, CAPFUL_EBUSY, "the sandbox is running: one run at a time");
@@ -362,8 +373,8 @@ int capful_run_finish(struct capful_run *run, struct capful_result **ret, struct
     return status;
 }
 
-int capful_run(struct capful_sandbox *sandbox, const struct capful_job *job, struct capful_result **ret,
-               struct capful_error *err)
+int capful_run(struct capful_sandbox *sandbox, const struct capful_job *job,
+               struct capful_result **ret, struct capful_error *err)
 {
     struct capful_run *run;
     int result = capful_run_start(sandbox, job, &run, err);
@@ -373,7 +384,8 @@ int capful_run(struct capful_sandbox *sandbox, const struct capful_job *job, str
     while ((step = capful_run_step(run)) != CAPFUL_STEP_DONE) {
         struct capful_call *call;
         while (step == CAPFUL_STEP_CALLS && (call = capful_run_next_call(run)) != NULL)
-            capful_call_fail(call, "no_function", "this tool has no function: the host must drive the run step by step",
+            capful_call_fail(call, "no_function",
+                             "this tool has no function: the host must drive the run step by step",
                              NULL);
         if (step == CAPFUL_STEP_WAIT)
             capful_run_wait(run);

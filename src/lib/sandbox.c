@@ -39,7 +39,8 @@ static int mount_all(struct capful_sandbox *sandbox, struct capful_error *err)
     for (size_t i = 0; policy && i < policy->n_mounts; i++) {
         const struct policy_mount *m = &policy->mounts[i];
         int result = m->root_fd < 0 ? vfs_mount_served(vfs, m->guest_path, &m->ops, m->context, err)
-                                    : vfs_mount_host(vfs, m->guest_path, m->root_fd, m->host_path, m->mode, err);
+                                    : vfs_mount_host(vfs, m->guest_path, m->root_fd, m->host_path,
+                                                     m->mode, err);
         if (result != 0)
             return result;
     }
@@ -61,15 +62,16 @@ static int set_up(struct capful_sandbox *sandbox, struct capful_error *err)
     sandbox->context.find_image = find_image;
     sandbox->context.owner = sandbox;
     sandbox->kernel.context = &sandbox->context;
-    result = tool_host_new(sandbox->policy ? sandbox->policy->tools : NULL, &sandbox->kernel, sandbox,
-                           &sandbox->context.tools);
+    result = tool_host_new(sandbox->policy ? sandbox->policy->tools : NULL, &sandbox->kernel,
+                           sandbox, &sandbox->context.tools);
     sandbox->kernel.hooks.context = sandbox->context.tools;
     if (result == 0)
         result = vfs_new(&sandbox->kernel, &sandbox->context.vfs);
     return result == 0 ? mount_all(sandbox, err) : err_nomem(err);
 }
 
-int capful_sandbox_new(struct capful_policy *policy, struct capful_sandbox **ret, struct capful_error *err)
+int capful_sandbox_new(struct capful_policy *policy, struct capful_sandbox **ret,
+                       struct capful_error *err)
 {
     struct capful_sandbox *sandbox = mem_zalloc(sizeof *sandbox);
     if (!sandbox)
@@ -101,7 +103,8 @@ int capful_sandbox_free(struct capful_sandbox *sandbox)
 
 static int busy(struct capful_error *err)
 {
-    return err_set(err, CAPFUL_EBUSY, "the sandbox is running: wait until its run has ended, or cancel it");
+    return err_set(err, CAPFUL_EBUSY,
+                   "the sandbox is running: wait until its run has ended, or cancel it");
 }
 
 int capful_sandbox_reset(struct capful_sandbox *sandbox, struct capful_error *err)
@@ -125,7 +128,8 @@ void capful_sandbox_cancel(struct capful_sandbox *sandbox, int signal_number)
         return; /* the counter is full: the driver is awake already */
 }
 
-int capful_snapshot_take(struct capful_sandbox *sandbox, struct capful_snapshot **ret, struct capful_error *err)
+int capful_snapshot_take(struct capful_sandbox *sandbox, struct capful_snapshot **ret,
+                         struct capful_error *err)
 {
     struct capful_snapshot *snapshot = mem_zalloc(sizeof *snapshot);
     if (!snapshot || vfs_snapshot_take(sandbox->context.vfs, &snapshot->tree) != 0) {
@@ -145,7 +149,9 @@ int capful_snapshot_restore(struct capful_sandbox *sandbox, const struct capful_
     if (result == CAPFUL_ENOMEM)
         return err_nomem(err);
     if (result != 0)
-        return err_set(err, result, "the snapshot does not fit this sandbox: other overlay mounts, or over its limits");
+        return err_set(
+            err, result,
+            "the snapshot does not fit this sandbox: other overlay mounts, or over its limits");
     return 0;
 }
 

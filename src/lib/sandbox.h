@@ -1,9 +1,9 @@
 /* What stands behind struct capful_sandbox and struct capful_run: shared by the files of this room.
  *
- *   sandbox.c  life of a sandbox, mounts, reset, snapshots, cancel     files.c   its files, from outside
- *   run.c      a run from start to result, step by step or blocking    driver.c  the loop that drives it
- *   stdio.c    stdin, stdout and stderr of a run                       result.c  what it left; json.c, words.c its texts
- *   process.c  what concerns the whole host process
+ *   sandbox.c  life of a sandbox, mounts, reset, snapshots, cancel     files.c   its files, from
+ * outside run.c      a run from start to result, step by step or blocking    driver.c  the loop
+ * that drives it stdio.c    stdin, stdout and stderr of a run                       result.c  what
+ * it left; json.c, words.c its texts process.c  what concerns the whole host process
  */
 #ifndef CAPFUL_LIB_SANDBOX_H
 #define CAPFUL_LIB_SANDBOX_H
@@ -26,9 +26,9 @@ struct capful_sandbox {
     struct syscall_context context; /* what system calls reach through kernel->context */
     struct kernel kernel;
     struct run_io io;
-    struct capful_policy *policy;   /* NULL: no tools, no mounts, default limits */
-    struct capful_run *run;         /* under way, else NULL */
-    _Atomic int wake_fd;            /* eventfd of the run under way, -1 none: written by other threads */
+    struct capful_policy *policy; /* NULL: no tools, no mounts, default limits */
+    struct capful_run *run;       /* under way, else NULL */
+    _Atomic int wake_fd; /* eventfd of the run under way, -1 none: written by other threads */
 };
 
 /* The stdin, stdout and stderr of one run. */
@@ -36,7 +36,7 @@ struct stdio {
     struct capful_run *run;
     const char *input;
     size_t input_len, input_used;
-    int input_fd;              /* -1: only the bytes above */
+    int input_fd; /* -1: only the bytes above */
     bool input_ended;
     struct wait_queue readers; /* processes that wait for input_fd */
     struct wait_queue writers; /* processes that wait until pending output was handed on */
@@ -47,8 +47,8 @@ struct stdio {
         size_t len;
     } pieces[64];
     unsigned piece_count;
-    bool closed[3];            /* the reader of that stream is gone */
-    struct buf kept[3];        /* what goes into the result: streams without a callback */
+    bool closed[3];     /* the reader of that stream is gone */
+    struct buf kept[3]; /* what goes into the result: streams without a callback */
     uint64_t total[3];
 };
 
@@ -60,16 +60,16 @@ struct stdio_end {
 struct capful_run {
     struct capful_sandbox *sandbox;
     struct capful_job job;
-    struct image *loaded;      /* image of CAPFUL_WASM, freed at the end */
+    struct image *loaded; /* image of CAPFUL_WASM, freed at the end */
     struct stdio stdio;
     struct stdio_end ends[3];
-    int wake_fd;               /* eventfd: cancel, answers from other threads */
-    int epoll_fd;              /* made when the host asks for a descriptor */
-    uint64_t timeout;          /* ns until a step is due; UINT64_MAX none */
+    int wake_fd;      /* eventfd: cancel, answers from other threads */
+    int epoll_fd;     /* made when the host asks for a descriptor */
+    uint64_t timeout; /* ns until a step is due; UINT64_MAX none */
     enum capful_step state;
-    bool driving;              /* inside capful_run_step: callbacks must not step, reset or free */
-    bool waiting;              /* the wall clock stands: only tools are being waited for */
-    uint64_t cpu_used;         /* ns of guest code so far */
+    bool driving;      /* inside capful_run_step: callbacks must not step, reset or free */
+    bool waiting;      /* the wall clock stands: only tools are being waited for */
+    uint64_t cpu_used; /* ns of guest code so far */
 };
 
 /* stdio.c */

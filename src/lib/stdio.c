@@ -1,7 +1,8 @@
 /* stdin, stdout and stderr of a run.
  *
- * Guests print on their own stacks, where the host's callbacks must not run. So what they print is kept in order and
- * handed on by the driver after the turn of the process; a guest that prints faster than that waits.
+ * Guests print on their own stacks, where the host's callbacks must not run. So what they print is
+ * kept in order and handed on by the driver after the turn of the process; a guest that prints
+ * faster than that waits.
  */
 #include "lib/sandbox.h"
 
@@ -151,8 +152,8 @@ static int output_write(void *context, const void *data, size_t len, size_t *ret
     }
     stdio->total[stream] += n;
     if (too_much) {
-        kernel_stop_limit(kernel, "output", "%s is limited to %llu bytes", stream == 1 ? "stdout" : "stderr",
-                          (unsigned long long)limit);
+        kernel_stop_limit(kernel, "output", "%s is limited to %llu bytes",
+                          stream == 1 ? "stdout" : "stderr", (unsigned long long)limit);
         return ERRNO_NOSPC;
     }
     *ret_len = n;
@@ -162,7 +163,9 @@ static int output_write(void *context, const void *data, size_t len, size_t *ret
 static unsigned output_ready(void *context)
 {
     struct stdio_end *end = context;
-    return !has_callback(end->stdio, end->stream) || end->stdio->pending.len < PENDING_MAX ? READY_OUT : 0;
+    return !has_callback(end->stdio, end->stream) || end->stdio->pending.len < PENDING_MAX
+               ? READY_OUT
+               : 0;
 }
 
 static struct wait_queue *output_queue(void *context)
@@ -175,7 +178,8 @@ static const struct stream_ops output_ops = {NULL, output_write, output_ready, o
 
 int stdio_file(struct capful_run *run, uint32_t stream, struct file **ret)
 {
-    return stream_new(stream == 0 ? &input_ops : &output_ops, &run->ends[stream], stream == 0, stream != 0, ret);
+    return stream_new(stream == 0 ? &input_ops : &output_ops, &run->ends[stream], stream == 0,
+                      stream != 0, ret);
 }
 
 bool stdio_flush(struct stdio *stdio)
@@ -189,8 +193,10 @@ bool stdio_flush(struct stdio *stdio)
     /* Callbacks may read the sandbox but cannot run it: nothing is added meanwhile. */
     for (unsigned i = 0; i < count; i++) {
         uint32_t stream = stdio->pieces[i].stream;
-        int (*callback)(void *, const void *, size_t) = stream == 1 ? job->on_stdout : job->on_stderr;
-        if (!stdio->closed[stream] && callback(job->context, pending.data + at, stdio->pieces[i].len) != 0)
+        int (*callback)(void *, const void *, size_t) =
+            stream == 1 ? job->on_stdout : job->on_stderr;
+        if (!stdio->closed[stream] &&
+            callback(job->context, pending.data + at, stdio->pieces[i].len) != 0)
             stdio->closed[stream] = true;
         at += stdio->pieces[i].len;
     }

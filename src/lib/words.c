@@ -1,5 +1,5 @@
-/* A result in words, for a model: what came out, what went wrong, and what was done and what was not, so that nothing is
- * done twice. */
+/* A result in words, for a model: what came out, what went wrong, and what was done and what was
+ * not, so that nothing is done twice. */
 #include "lib/sandbox.h"
 
 #include "base/utf8.h"
@@ -44,9 +44,11 @@ void result_write_text(const struct capful_result *result, struct buf *out)
             buf_add_text(out, "ok, without output\n");
         return;
     }
-    buf_printf(out, "%s: %s\n", capful_status_name(result->status), result->message ? result->message : "");
+    buf_printf(out, "%s: %s\n", capful_status_name(result->status),
+               result->message ? result->message : "");
     const char *stack = result->has_error ? result->error.stack : "";
-    if (stack[0] && !memmem(result->err.data ? result->err.data : "", result->err.len, stack, strlen(stack)))
+    if (stack[0] &&
+        !memmem(result->err.data ? result->err.data : "", result->err.len, stack, strlen(stack)))
         buf_printf(out, "%s\n", stack); /* most often it stands in stderr already */
     if (result->calls.n == 0) {
         buf_add_text(out, "No tool was called.\n");

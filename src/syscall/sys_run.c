@@ -1,4 +1,5 @@
 /* What the first program of a run gets and gives: its source, the run's value, the run's error. Nobody else may. */
+#include "base/json.h"
 #include "syscall/calls.h"
 
 static int get_io(struct process *process, struct run_io **ret)
@@ -28,6 +29,8 @@ int sys_run_source(struct process *process, const uint64_t *args)
     return gmem_copy_out(process, gptr(args[0]), (struct str){io->source, io->source_len});
 }
 
+#define VALUE_DEPTH 100 /* levels of JSON, as for tools */
+
 /* A text given again replaces the one before. It is counted for the process that gives it. */
 static int take_text(struct process *process, const uint64_t *args, struct buf *to, bool *has)
 {
@@ -52,7 +55,14 @@ int sys_run_value(struct process *process, const uint64_t *args)
 {
     struct run_io *io;
     int result = get_io(process, &io);
-    return result != 0 ? result : take_text(process, args, &io->value, &io->has_value);
+    if (result == 0)
+        result = take_text(process, args, &io->value, &io->has_value);
+    /* It becomes a part of the result object: any program can call this, and must not write the rest of that, too. */
+    if (result == 0 && !json_check(buf_str(&io->value), JSON_STRICT, VALUE_DEPTH, NULL, NULL)) {
+        io->has_value = false;
+        result = ERRNO_INVAL;
+    }
+    return result;
 }
 
 int sys_run_error(struct process *process, const uint64_t *args)

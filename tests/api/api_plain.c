@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -224,11 +225,59 @@ static void few_instances(void)
         capful_sandbox_free(sandboxes[i]);
 }
 
+static void *run_sleeper(void *argument)
+{
+    struct capful_sandbox *sandbox = api_sandbox(NULL);
+    struct capful_result *result =
+        api_run(sandbox, "await new Promise((r) => setTimeout(r, 40)); 'rested'");
+    *(int *)argument = capful_result_status(result) == CAPFUL_OK;
+    capful_result_free(result);
+    capful_sandbox_free(sandbox);
+    return NULL;
+}
+
+/* One slot, three threads: each waits its turn. */
+static void wait_for_slot(void)
+{
+    struct capful_engine_options options = {.max_instances = 1, .wait_for_slot = 1};
+    struct capful_error err;
+    pthread_t threads[3];
+    int ok[3] = {0, 0, 0};
+    CHECK_INT(capful_engine_configure(&options, &err), 0);
+    uint64_t start = api_now();
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, run_sleeper, &ok[i]), 0);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(ok[0] && ok[1] && ok[2]);
+    CHECK(api_now() - start >= 120000000);
+}
+
+/* A ceiling on the memory of all guests together. */
+static void memory_ceiling(void)
+{
+    struct capful_engine_options options = {.max_memory = 64 * CAPFUL_MIB};
+    struct capful_error err;
+    CHECK_INT(capful_engine_configure(&options, &err), 0);
+    struct capful_sandbox *sandbox = api_sandbox(NULL);
+    struct capful_result *result =
+        api_run(sandbox, "const a = new Uint8Array(90 << 20).fill(1); a.length");
+    CHECK(capful_result_status(result) == CAPFUL_LIMIT ||
+          capful_result_status(result) == CAPFUL_ERROR);
+    CHECK(capful_result_message(result) != NULL);
+    printf("64 MB for all guests, one wants 90: %s\n", capful_result_message(result));
+    capful_result_free(result);
+    CHECK_VALUE(sandbox, "new Uint8Array(8 << 20).fill(1).length", "8388608");
+    capful_sandbox_free(sandbox);
+}
+
 int main(void)
 {
     CHECK_INT(in_child(small_address_space), 0);
     CHECK_INT(in_child(plain_by_choice), 0);
     CHECK_INT(in_child(few_instances), 0);
+    CHECK_INT(in_child(wait_for_slot), 0);
+    CHECK_INT(in_child(memory_ceiling), 0);
     CHECK_INT(in_child(no_memfd), 0);
     CHECK_INT(in_child(no_memfd_call), 0);
     CHECK_INT(in_child(no_pagemap_scan), 0);

@@ -26,7 +26,7 @@ static void uses_pipes_and_processes(struct fake *g, uint32_t arg)
         fake_read(g, ends[0], NULL, 64);
         fake_wait(g, -1, 0, NULL);
     }
-    fake_spawn(g, "tree", 5);
+    fake_spawn(g, "child", 5);
     fake_wait(g, -1, 1, NULL);
 }
 
@@ -72,6 +72,8 @@ static void uses_polls_and_tools(struct fake *g, uint32_t arg)
     fake_call(g, SYS_run_value, fake_text(g, "[1,2]"), 5);
 }
 
+static struct image child_image = {.name = "child", .own = true, .memory = 4096, .functions = {child}};
+
 static void sweep(fake_fn entry)
 {
     tree_memory = 128u << 10;
@@ -80,7 +82,7 @@ static void sweep(fake_fn entry)
         uint64_t blocks = mem_live_blocks();
         tree_init(&tree, entry, true, NULL);
         tree.image.functions[1] = child;
-        tree.box.images[0] = &tree.image;
+        tree.box.images[0] = &child_image;
         mem_fail_after(++tap_state->sweep);
         tree_drive(&tree);
         more = !TAP_SWEEP_UNUSED();

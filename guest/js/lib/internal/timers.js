@@ -91,8 +91,11 @@ function start(timer) {
   timer.when = sys.now() + timer._idleTimeout;
   timer.serial = ++serial;
   push(timer);
-  if (heap[0] === timer) tellNext();
+  tellNext();
 }
+
+// A timer is no value of a script that ends with setTimeout(…).
+const noJSON = { value() { return undefined; }, writable: true, configurable: true };
 
 function needFunction(callback) {
   if (typeof callback !== 'function') throw internal.invalidType('callback', 'of type function', callback);
@@ -124,6 +127,9 @@ class Immediate {
   unref() { return this; }
   hasRef() { return true; }
 }
+Object.defineProperty(Timeout.prototype, 'toJSON', noJSON);
+Object.defineProperty(Immediate.prototype, 'toJSON', noJSON);
+
 function setImmediate(callback, ...args) {
   needFunction(callback);
   const immediate = new Immediate(callback, args);
