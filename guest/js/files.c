@@ -1,8 +1,9 @@
-/* File primitives of the JavaScript library, straight on the system calls: a path is relative to the working
- * directory of the process (CAPFUL_AT_CWD), there are no preopened directories in between.
+/* File primitives of the JavaScript library, straight on the system calls: a path is relative to
+ * the working directory of the process (CAPFUL_AT_CWD), there are no preopened directories in
+ * between.
  *
- * Every function throws an Error in Node's form: "ENOENT: no such file or directory, open 'x'" with errno, code,
- * syscall and path.
+ * Every function throws an Error in Node's form: "ENOENT: no such file or directory, open 'x'" with
+ * errno, code, syscall and path.
  */
 #include "guest.h"
 #include <stdlib.h>
@@ -13,11 +14,12 @@ enum { FD_APPEND = 1 };
 enum { FOLLOW = 1 };
 enum { DIRECTORY = 3 }; /* file type */
 
-#define READ_RIGHTS  (CAPFUL_RIGHT_FD_READ)
-#define WRITE_RIGHTS (CAPFUL_RIGHT_FD_WRITE | CAPFUL_RIGHT_FD_FILESTAT_SET_SIZE | CAPFUL_RIGHT_FD_ALLOCATE)
-#define BASE_RIGHTS                                                                                               \
-    (CAPFUL_RIGHT_FD_SEEK | CAPFUL_RIGHT_FD_TELL | CAPFUL_RIGHT_FD_FILESTAT_GET |                                 \
-     CAPFUL_RIGHT_FD_FILESTAT_SET_TIMES | CAPFUL_RIGHT_FD_SYNC | CAPFUL_RIGHT_FD_DATASYNC |                       \
+#define READ_RIGHTS (CAPFUL_RIGHT_FD_READ)
+#define WRITE_RIGHTS                                                                               \
+    (CAPFUL_RIGHT_FD_WRITE | CAPFUL_RIGHT_FD_FILESTAT_SET_SIZE | CAPFUL_RIGHT_FD_ALLOCATE)
+#define BASE_RIGHTS                                                                                \
+    (CAPFUL_RIGHT_FD_SEEK | CAPFUL_RIGHT_FD_TELL | CAPFUL_RIGHT_FD_FILESTAT_GET |                  \
+     CAPFUL_RIGHT_FD_FILESTAT_SET_TIMES | CAPFUL_RIGHT_FD_SYNC | CAPFUL_RIGHT_FD_DATASYNC |        \
      CAPFUL_RIGHT_POLL_FD_READWRITE | CAPFUL_RIGHT_FD_FDSTAT_SET_FLAGS | CAPFUL_RIGHT_FD_ADVISE)
 
 struct filestat {
@@ -37,7 +39,8 @@ struct dirent_head {
 
 /* ---- errors */
 
-static JSValue throw_errno(JSContext *ctx, int err, const char *syscall, const char *path, const char *dest)
+static JSValue throw_errno(JSContext *ctx, int err, const char *syscall, const char *path,
+                           const char *dest)
 {
     static const struct {
         int number;
@@ -98,7 +101,8 @@ static JSValue path_done(JSContext *ctx, int err, const char *syscall, struct pa
     return ret;
 }
 
-static JSValue two_paths_done(JSContext *ctx, int err, const char *syscall, struct path *a, struct path *b)
+static JSValue two_paths_done(JSContext *ctx, int err, const char *syscall, struct path *a,
+                              struct path *b)
 {
     JSValue ret = err ? throw_errno(ctx, err, syscall, a->str, b->str) : JS_UNDEFINED;
 
@@ -120,14 +124,15 @@ static int get_two(JSContext *ctx, struct path *a, struct path *b, JSValueConst 
 
 /* ---- open files */
 
-static int open_path(const struct path *p, int oflags, bool read, bool write, bool append, uint32_t *ret_fd)
+static int open_path(const struct path *p, int oflags, bool read, bool write, bool append,
+                     uint32_t *ret_fd)
 {
     uint64_t rights = BASE_RIGHTS | (read ? READ_RIGHTS : 0) | (write ? WRITE_RIGHTS : 0);
 
     if (oflags & O_DIRECTORY_)
         rights = CAPFUL_RIGHT_FD_READDIR | CAPFUL_RIGHT_FD_FILESTAT_GET;
-    return capful_path_open(CAPFUL_AT_CWD, FOLLOW, PATH(*p), (capful_word)oflags, (int64_t)rights, 0,
-                            append ? FD_APPEND : 0, (capful_word)ret_fd);
+    return capful_path_open(CAPFUL_AT_CWD, FOLLOW, PATH(*p), (capful_word)oflags, (int64_t)rights,
+                            0, append ? FD_APPEND : 0, (capful_word)ret_fd);
 }
 
 /* open(path, access, oflags): access 1 read, 2 write, 4 append */
@@ -195,8 +200,10 @@ static int write_some(uint32_t fd, const char *buf, size_t len, int64_t pos, siz
     return err;
 }
 
-/* The slice of a typed array that read and write name: bytes, offset, length; position -1 for the current one. */
-static int get_slice(JSContext *ctx, JSValueConst *argv, uint32_t *ret_fd, struct text *t, int64_t *ret_pos)
+/* The slice of a typed array that read and write name: bytes, offset, length; position -1 for the
+ * current one. */
+static int get_slice(JSContext *ctx, JSValueConst *argv, uint32_t *ret_fd, struct text *t,
+                     int64_t *ret_pos)
 {
     int64_t offset, len;
 
@@ -204,7 +211,8 @@ static int get_slice(JSContext *ctx, JSValueConst *argv, uint32_t *ret_fd, struc
         JS_ToInt64(ctx, &len, argv[3]) < 0 || JS_ToInt64(ctx, ret_pos, argv[4]) < 0 ||
         text_get(ctx, t, argv[1]) < 0)
         return -1;
-    if (offset < 0 || len < 0 || (uint64_t)offset > t->len || (uint64_t)len > t->len - (uint64_t)offset) {
+    if (offset < 0 || len < 0 || (uint64_t)offset > t->len ||
+        (uint64_t)len > t->len - (uint64_t)offset) {
         text_free(ctx, t);
         JS_ThrowRangeError(ctx, "offset or length is out of range");
         return -1;
@@ -229,13 +237,15 @@ static JSValue files_read(JSContext *ctx, JSValueConst this_val, int argc, JSVal
     if (get_slice(ctx, argv, &fd, &t, &pos) < 0)
         return JS_EXCEPTION;
     do {
-        err = read_some(fd, (char *)t.data + total, t.len - total, pos < 0 ? -1 : pos + (int64_t)total, &done);
+        err = read_some(fd, (char *)t.data + total, t.len - total,
+                        pos < 0 ? -1 : pos + (int64_t)total, &done);
         total += done;
     } while (!err && done == PIECE && total < t.len);
     if (err && total == 0) {
         struct filestat st = {0};
 
-        if (err == ERRNO_NOTCAPABLE && capful_fd_filestat_get(fd, (capful_word)&st) == 0 && st.type == DIRECTORY)
+        if (err == ERRNO_NOTCAPABLE && capful_fd_filestat_get(fd, (capful_word)&st) == 0 &&
+            st.type == DIRECTORY)
             err = ERRNO_ISDIR;
         return throw_errno(ctx, err, "read", NULL, NULL);
     }
@@ -428,8 +438,9 @@ static JSValue files_sync(JSContext *ctx, JSValueConst this_val, int argc, JSVal
 /* [dev, ino, type, nlink, size, atime ms, mtime ms, ctime ms] */
 static JSValue new_stat(JSContext *ctx, const struct filestat *st)
 {
-    double values[8] = {(double)st->dev,  (double)st->ino,         (double)st->type,        (double)st->nlink,
-                        (double)st->size, (double)st->atime / 1e6, (double)st->mtime / 1e6, (double)st->ctime / 1e6};
+    double values[8] = {(double)st->dev,         (double)st->ino,        (double)st->type,
+                        (double)st->nlink,       (double)st->size,       (double)st->atime / 1e6,
+                        (double)st->mtime / 1e6, (double)st->ctime / 1e6};
     JSValue list = JS_NewArray(ctx);
     uint32_t i;
 
@@ -502,8 +513,9 @@ static JSValue files_utimes(JSContext *ctx, JSValueConst this_val, int argc, JSV
     if (!(atime >= 0 && atime < 9e12 && mtime >= 0 && mtime < 9e12))
         return path_done(ctx, ERRNO_INVAL, "utime", &p);
     return path_done(ctx,
-                     capful_path_filestat_set_times(CAPFUL_AT_CWD, FOLLOW, PATH(p), (int64_t)(atime * 1e6),
-                                                    (int64_t)(mtime * 1e6), 1 | 4),
+                     capful_path_filestat_set_times(CAPFUL_AT_CWD, FOLLOW, PATH(p),
+                                                    (int64_t)(atime * 1e6), (int64_t)(mtime * 1e6),
+                                                    1 | 4),
                      "utime", &p);
 }
 
@@ -626,8 +638,8 @@ static JSValue files_rename(JSContext *ctx, JSValueConst this_val, int argc, JSV
     (void)argc;
     if (get_two(ctx, &a, &b, argv) < 0)
         return JS_EXCEPTION;
-    return two_paths_done(ctx, capful_path_rename(CAPFUL_AT_CWD, PATH(a), CAPFUL_AT_CWD, PATH(b)), "rename", &a,
-                          &b);
+    return two_paths_done(ctx, capful_path_rename(CAPFUL_AT_CWD, PATH(a), CAPFUL_AT_CWD, PATH(b)),
+                          "rename", &a, &b);
 }
 
 static JSValue files_link(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
@@ -638,7 +650,8 @@ static JSValue files_link(JSContext *ctx, JSValueConst this_val, int argc, JSVal
     (void)argc;
     if (get_two(ctx, &a, &b, argv) < 0)
         return JS_EXCEPTION;
-    return two_paths_done(ctx, capful_path_link(CAPFUL_AT_CWD, 0, PATH(a), CAPFUL_AT_CWD, PATH(b)), "link", &a, &b);
+    return two_paths_done(ctx, capful_path_link(CAPFUL_AT_CWD, 0, PATH(a), CAPFUL_AT_CWD, PATH(b)),
+                          "link", &a, &b);
 }
 
 /* symlink(target, path) */
@@ -650,7 +663,8 @@ static JSValue files_symlink(JSContext *ctx, JSValueConst this_val, int argc, JS
     (void)argc;
     if (get_two(ctx, &a, &b, argv) < 0)
         return JS_EXCEPTION;
-    return two_paths_done(ctx, capful_path_symlink(PATH(a), CAPFUL_AT_CWD, PATH(b)), "symlink", &a, &b);
+    return two_paths_done(ctx, capful_path_symlink(PATH(a), CAPFUL_AT_CWD, PATH(b)), "symlink", &a,
+                          &b);
 }
 
 static JSValue files_readlink(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
@@ -665,7 +679,8 @@ static JSValue files_readlink(JSContext *ctx, JSValueConst this_val, int argc, J
     (void)argc;
     if (path_get(ctx, &p, argv[0]) < 0)
         return JS_EXCEPTION;
-    err = capful_path_readlink(CAPFUL_AT_CWD, PATH(p), (capful_word)buf, sizeof(buf), (capful_word)&used);
+    err = capful_path_readlink(CAPFUL_AT_CWD, PATH(p), (capful_word)buf, sizeof(buf),
+                               (capful_word)&used);
     ret = path_done(ctx, err, "readlink", &p);
     return JS_IsException(ret) ? ret : JS_NewStringLen(ctx, buf, used);
 }
@@ -708,5 +723,6 @@ void files_init(void)
         JS_CFUNC_DEF("chdir", 1, files_chdir),
     };
 
-    JS_SetPropertyFunctionList(guest.ctx, guest.sys, functions, sizeof(functions) / sizeof(functions[0]));
+    JS_SetPropertyFunctionList(guest.ctx, guest.sys, functions,
+                               sizeof(functions) / sizeof(functions[0]));
 }

@@ -28,14 +28,14 @@ struct guest {
     uint32_t argc;
     capful_word *argv; /* addresses of strings */
     const char *file;  /* argv[0]: the name of the program */
-    double wake;      /* when the next timer is due, ms on the monotonic clock; HUGE_VAL: none */
-    bool immediates;  /* setImmediate callbacks wait */
-    bool ticks;       /* process.nextTick callbacks wait */
+    double wake;       /* when the next timer is due, ms on the monotonic clock; HUGE_VAL: none */
+    bool immediates;   /* setImmediate callbacks wait */
+    bool ticks;        /* process.nextTick callbacks wait */
 };
 extern struct guest guest;
 
 /* main.c */
-double guest_now(void);             /* monotonic clock, ms */
+double guest_now(void); /* monotonic clock, ms */
 _Noreturn void guest_exit(int code);
 /* Takes err; reports it and ends the process. */
 _Noreturn void guest_fail(JSValue err);
@@ -50,9 +50,11 @@ JSValue script_source(void); /* the program text as a string */
 JSValue script_start(bool *ret_is_module);
 /* Takes value: tells the host, unless it is undefined. -1: an exception is pending. */
 int script_give_value(JSValue value);
-/* Takes the promise of a module's evaluation: its default export, called if it is a lone function. */
+/* Takes the promise of a module's evaluation: its default export, called if it is a lone function.
+ */
 JSValue script_module_value(void);
-JSValue script_compile_function(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
+JSValue script_compile_function(JSContext *ctx, JSValueConst this_val, int argc,
+                                JSValueConst *argv);
 
 /* tools.c */
 void tools_init(void);
@@ -68,7 +70,8 @@ void sys_init(void);
 void sys_read_args(void); /* argc, argv, file of struct guest */
 void files_init(void);
 void text_init(void);
-/* Bytes of a string as UTF-8 (lone surrogates become U+FFFD) or of a typed array; text_free releases. */
+/* Bytes of a string as UTF-8 (lone surrogates become U+FFFD) or of a typed array; text_free
+ * releases. */
 struct text {
     const char *data;
     size_t len;

@@ -1,7 +1,7 @@
 /* Start, event loop and end of a JavaScript program.
  *
- * init() runs once, when the image is made: runtime, context and the whole library are there afterwards, so that a
- * start costs nothing but the program itself. entry() runs in each process:
+ * init() runs once, when the image is made: runtime, context and the whole library are there
+ * afterwards, so that a start costs nothing but the program itself. entry() runs in each process:
  *
  *     compile and run the program up to its first wait
  *     repeat  next-tick callbacks and promise jobs until none is left
@@ -10,7 +10,8 @@
  *             one wait for whatever comes first: an answer of a tool, the next timer
  *     until nothing is outstanding, then hand over the program's value
  *
- * The value is handed over last, because an error in a timer or in a call that was not awaited makes the run fail.
+ * The value is handed over last, because an error in a timer or in a call that was not awaited
+ * makes the run fail.
  */
 #include "guest.h"
 #include "library.h"
@@ -25,7 +26,8 @@ void __wasm_call_ctors(void);
 #else
 #define STACK_LIMIT (4096 * 1024)
 #endif
-/* A collection walks every object, those of the image too: not before the program made much garbage itself. */
+/* A collection walks every object, those of the image too: not before the program made much garbage
+ * itself. */
 #define GC_THRESHOLD (8 * 1024 * 1024)
 
 struct guest guest;
@@ -193,7 +195,8 @@ static void run_program(void)
     rejections.main_promise = JS_VALUE_GET_PTR(promise);
     run_loop(promise);
     if (JS_PromiseState(ctx, promise) == JS_PROMISE_PENDING) {
-        check(JS_ThrowPlainError(ctx, "The script waits for a promise that nothing can settle any more"));
+        check(JS_ThrowPlainError(
+            ctx, "The script waits for a promise that nothing can settle any more"));
     }
     value = JS_PromiseResult(ctx, promise);
     if (is_module) {
@@ -206,7 +209,8 @@ static void run_program(void)
             JS_PromiseMarkAsHandled(ctx, value);
             run_loop(value);
             if (JS_PromiseState(ctx, value) == JS_PROMISE_PENDING)
-                check(JS_ThrowPlainError(ctx, "The default export is a promise that nothing can settle any more"));
+                check(JS_ThrowPlainError(
+                    ctx, "The default export is a promise that nothing can settle any more"));
             value = JS_PromiseResult(ctx, value);
         }
     }
@@ -224,7 +228,8 @@ static void load_library(void)
     size_t i;
 
     for (i = 0; i < sizeof(library) / sizeof(library[0]); i++) {
-        fn = JS_Eval(ctx, library[i].text, strlen(library[i].text), library[i].name, JS_EVAL_TYPE_GLOBAL);
+        fn = JS_Eval(ctx, library[i].text, strlen(library[i].text), library[i].name,
+                     JS_EVAL_TYPE_GLOBAL);
         ret = JS_IsException(fn) ? fn : JS_Call(ctx, fn, JS_UNDEFINED, 2, args);
         if (JS_IsException(ret)) {
 #ifndef __wasm__
@@ -240,12 +245,14 @@ static void load_library(void)
 /* What is made lazily should be in the image already. */
 static void warm_up(void)
 {
-    static const char text[] = "const a = [1].map((x) => x + 1); await null; JSON.stringify({a}) + `${/x/.exec('x')}`";
+    static const char text[] =
+        "const a = [1].map((x) => x + 1); await null; JSON.stringify({a}) + `${/x/.exec('x')}`";
     JSContext *ctx = guest.ctx;
     JSContext *job;
     JSValue promise;
 
-    promise = JS_Eval(ctx, text, sizeof(text) - 1, "node:warm", JS_EVAL_FLAG_ASYNC | JS_EVAL_FLAG_SCRIPT);
+    promise =
+        JS_Eval(ctx, text, sizeof(text) - 1, "node:warm", JS_EVAL_FLAG_ASYNC | JS_EVAL_FLAG_SCRIPT);
     while (JS_ExecutePendingJob(guest.rt, &job) > 0)
         continue;
     if (JS_IsException(promise) || JS_PromiseState(ctx, promise) != JS_PROMISE_FULFILLED)

@@ -1,11 +1,12 @@
-/* The guest built for the host, for sanitizers, fuzzing and tests without an engine: the calls of "capful" that
- * JavaScript uses, over the real system. No sandbox at all: only for programs that are trusted.
+/* The guest built for the host, for sanitizers, fuzzing and tests without an engine: the calls of
+ * "capful" that JavaScript uses, over the real system. No sandbox at all: only for programs that
+ * are trusted.
  *
  *     js-native [--tools LIST] FILE|-e CODE [ARG…]
  *
- * LIST is names parted by commas. A call of any of them answers with its own arguments; names that begin with "fail"
- * answer an error, "deny" a denial, "slow" only after 20 ms, and "sum" adds {a, b}. The value of the run is printed
- * last on stdout, as the capful program does.
+ * LIST is names parted by commas. A call of any of them answers with its own arguments; names that
+ * begin with "fail" answer an error, "deny" a denial, "slow" only after 20 ms, and "sum" adds {a,
+ * b}. The value of the run is printed last on stdout, as the capful program does.
  */
 #include "guest.h"
 #include <dirent.h>
@@ -63,10 +64,10 @@ static int wasi_errno(void)
     }
 }
 
-#define CHECK(call)                                                                                               \
-    do {                                                                                                          \
-        if ((call) < 0)                                                                                           \
-            return wasi_errno();                                                                                  \
+#define CHECK(call)                                                                                \
+    do {                                                                                           \
+        if ((call) < 0)                                                                            \
+            return wasi_errno();                                                                   \
     } while (0)
 
 static char path_buf[2][8192];
@@ -152,7 +153,8 @@ int32_t capful_import_random_get(capful_word buf, capful_word len)
     return getrandom((void *)buf, len, 0) < 0 ? ERRNO_IO : 0;
 }
 
-int32_t capful_import_poll_oneoff(capful_word in, capful_word out, capful_word count, capful_word ret)
+int32_t capful_import_poll_oneoff(capful_word in, capful_word out, capful_word count,
+                                  capful_word ret)
 {
     (void)out;
     (void)count;
@@ -200,7 +202,8 @@ int32_t capful_import_fd_read(capful_word fd, capful_word iov, capful_word n, ca
     return 0;
 }
 
-int32_t capful_import_fd_pread(capful_word fd, capful_word iov, capful_word n, int64_t pos, capful_word ret)
+int32_t capful_import_fd_pread(capful_word fd, capful_word iov, capful_word n, int64_t pos,
+                               capful_word ret)
 {
     struct capful_iovec *v = (void *)iov;
     ssize_t done = pread((int)fd, (void *)v->base, v->len, pos);
@@ -222,7 +225,8 @@ int32_t capful_import_fd_write(capful_word fd, capful_word iov, capful_word n, c
     return 0;
 }
 
-int32_t capful_import_fd_pwrite(capful_word fd, capful_word iov, capful_word n, int64_t pos, capful_word ret)
+int32_t capful_import_fd_pwrite(capful_word fd, capful_word iov, capful_word n, int64_t pos,
+                                capful_word ret)
 {
     struct capful_iovec *v = (void *)iov;
     ssize_t done = pwrite((int)fd, (void *)v->base, v->len, pos);
@@ -247,7 +251,12 @@ int32_t capful_import_fd_filestat_set_size(capful_word fd, int64_t size)
 
 static uint8_t file_type(mode_t mode)
 {
-    return S_ISDIR(mode) ? 3 : S_ISREG(mode) ? 4 : S_ISLNK(mode) ? 7 : S_ISCHR(mode) ? 2 : S_ISBLK(mode) ? 1 : 0;
+    return S_ISDIR(mode)   ? 3
+           : S_ISREG(mode) ? 4
+           : S_ISLNK(mode) ? 7
+           : S_ISCHR(mode) ? 2
+           : S_ISBLK(mode) ? 1
+                           : 0;
 }
 
 static void put_stat(capful_word out, const struct stat *st)
@@ -309,8 +318,8 @@ int32_t capful_import_fd_readdir(capful_word fd, capful_word buf, capful_word si
 /* ---- paths */
 
 int32_t capful_import_path_open(capful_word dir, capful_word follow, capful_word p, capful_word len,
-                                capful_word oflags, int64_t rights, int64_t inheriting, capful_word fdflags,
-                                capful_word ret)
+                                capful_word oflags, int64_t rights, int64_t inheriting,
+                                capful_word fdflags, capful_word ret)
 {
     bool read = rights & (int64_t)(CAPFUL_RIGHT_FD_READ | CAPFUL_RIGHT_FD_READDIR);
     bool write = rights & (int64_t)CAPFUL_RIGHT_FD_WRITE;
@@ -321,8 +330,8 @@ int32_t capful_import_path_open(capful_word dir, capful_word follow, capful_word
     (void)dir;
     (void)follow;
     (void)inheriting;
-    flags |= (oflags & 1 ? O_CREAT : 0) | (oflags & 2 ? O_DIRECTORY : 0) | (oflags & 4 ? O_EXCL : 0) |
-             (oflags & 8 ? O_TRUNC : 0) | (fdflags & 1 ? O_APPEND : 0);
+    flags |= (oflags & 1 ? O_CREAT : 0) | (oflags & 2 ? O_DIRECTORY : 0) |
+             (oflags & 4 ? O_EXCL : 0) | (oflags & 8 ? O_TRUNC : 0) | (fdflags & 1 ? O_APPEND : 0);
     fd = open(path_at(0, p, len), flags, 0644);
     CHECK(fd);
     if (!(oflags & 2) && read && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
@@ -333,8 +342,8 @@ int32_t capful_import_path_open(capful_word dir, capful_word follow, capful_word
     return 0;
 }
 
-int32_t capful_import_path_filestat_get(capful_word dir, capful_word follow, capful_word p, capful_word len,
-                                        capful_word out)
+int32_t capful_import_path_filestat_get(capful_word dir, capful_word follow, capful_word p,
+                                        capful_word len, capful_word out)
 {
     struct stat st;
     const char *path = path_at(0, p, len);
@@ -345,10 +354,12 @@ int32_t capful_import_path_filestat_get(capful_word dir, capful_word follow, cap
     return 0;
 }
 
-int32_t capful_import_path_filestat_set_times(capful_word dir, capful_word follow, capful_word p, capful_word len,
-                                              int64_t atime, int64_t mtime, capful_word flags)
+int32_t capful_import_path_filestat_set_times(capful_word dir, capful_word follow, capful_word p,
+                                              capful_word len, int64_t atime, int64_t mtime,
+                                              capful_word flags)
 {
-    struct timespec t[2] = {{atime / 1000000000, atime % 1000000000}, {mtime / 1000000000, mtime % 1000000000}};
+    struct timespec t[2] = {{atime / 1000000000, atime % 1000000000},
+                            {mtime / 1000000000, mtime % 1000000000}};
 
     (void)dir;
     (void)follow;
@@ -378,8 +389,8 @@ int32_t capful_import_path_unlink_file(capful_word dir, capful_word p, capful_wo
     return 0;
 }
 
-int32_t capful_import_path_rename(capful_word dir, capful_word p, capful_word len, capful_word dir2, capful_word p2,
-                                  capful_word len2)
+int32_t capful_import_path_rename(capful_word dir, capful_word p, capful_word len, capful_word dir2,
+                                  capful_word p2, capful_word len2)
 {
     (void)dir;
     (void)dir2;
@@ -405,8 +416,8 @@ int32_t capful_import_path_symlink(capful_word p, capful_word len, capful_word d
     return 0;
 }
 
-int32_t capful_import_path_readlink(capful_word dir, capful_word p, capful_word len, capful_word buf,
-                                    capful_word size, capful_word ret)
+int32_t capful_import_path_readlink(capful_word dir, capful_word p, capful_word len,
+                                    capful_word buf, capful_word size, capful_word ret)
 {
     ssize_t n = readlink(path_at(0, p, len), (char *)buf, size);
 
@@ -457,8 +468,8 @@ int32_t capful_import_tool_list(capful_word buf, capful_word size, capful_word r
     return len <= size ? 0 : ERRNO_RANGE;
 }
 
-int32_t capful_import_call_start(capful_word name, capful_word name_len, capful_word json, capful_word json_len,
-                                 capful_word ret)
+int32_t capful_import_call_start(capful_word name, capful_word name_len, capful_word json,
+                                 capful_word json_len, capful_word ret)
 {
     static uint32_t last;
     struct answer *a, **end;
@@ -474,9 +485,12 @@ int32_t capful_import_call_start(capful_word name, capful_word name_len, capful_
     if (strncmp(tool, "fail", 4) == 0 || strncmp(tool, "deny", 4) == 0) {
         bool denied = tool[0] == 'd';
         a->status = denied ? CAPFUL_CALL_DENIED : CAPFUL_CALL_ERROR;
-        if (asprintf(&a->text, "{\"name\":\"%s\",\"message\":\"%s\",\"tool\":\"%.*s\",\"code\":\"%s\",\"data\":%.*s}",
-                     denied ? "ToolDenied" : "ToolError", denied ? "amount is above 100" : "it broke", (int)name_len,
-                     tool, denied ? "constraint" : "failed", (int)json_len, (const char *)json) < 0)
+        if (asprintf(&a->text,
+                     "{\"name\":\"%s\",\"message\":\"%s\",\"tool\":\"%.*s\",\"code\":\"%s\","
+                     "\"data\":%.*s}",
+                     denied ? "ToolDenied" : "ToolError",
+                     denied ? "amount is above 100" : "it broke", (int)name_len, tool,
+                     denied ? "constraint" : "failed", (int)json_len, (const char *)json) < 0)
             abort();
     } else if (name_len == 3 && memcmp(tool, "sum", 3) == 0 &&
                sscanf((const char *)json, "{\"a\":%lf,\"b\":%lf", &x, &y) == 2) {

@@ -1,7 +1,8 @@
 /* An error that nobody handled: the host gets it as a JSON object, stderr shows it as Node would.
  *
- * The library does the work (internal.describeError gives both texts); should that fail, because memory or the stack
- * is used up or the program has bent what it stands on, a poorer report is put together here.
+ * The library does the work (internal.describeError gives both texts); should that fail, because
+ * memory or the stack is used up or the program has bent what it stands on, a poorer report is put
+ * together here.
  */
 #include "guest.h"
 #include <stdio.h>

@@ -1,11 +1,12 @@
 /* The program text: compiled, started, and its value handed over; the modules it imports.
  *
- * A program is compiled as the body of an async function, where the parser (patched) lets import declarations,
- * return and await stand side by side and keeps the value of the last statement. Only a program with `export` is
- * compiled as a module; its value is the default export.
+ * A program is compiled as the body of an async function, where the parser (patched) lets import
+ * declarations, return and await stand side by side and keeps the value of the last statement. Only
+ * a program with `export` is compiled as a module; its value is the default export.
  *
- * Modules: "fs" and "node:fs" are objects of the library; "./x.js", "/workspace/x.mjs", "./x.json" are files. A .js
- * or .cjs file that neither imports nor exports is CommonJS, its module.exports the default export.
+ * Modules: "fs" and "node:fs" are objects of the library; "./x.js", "/workspace/x.mjs", "./x.json"
+ * are files. A .js or .cjs file that neither imports nor exports is CommonJS, its module.exports
+ * the default export.
  */
 #include "guest.h"
 #include <stdlib.h>
@@ -67,8 +68,8 @@ static int init_object_module(JSContext *ctx, JSModuleDef *m)
 
     if (JS_SetModuleExport(ctx, m, "default", JS_DupValue(ctx, object)) < 0)
         goto done;
-    if (JS_IsObject(object) &&
-        JS_GetOwnPropertyNames(ctx, &names, &count, object, JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY) < 0)
+    if (JS_IsObject(object) && JS_GetOwnPropertyNames(ctx, &names, &count, object,
+                                                      JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY) < 0)
         goto done;
     for (i = 0; i < count; i++) {
         name = JS_AtomToCString(ctx, names[i].atom);
@@ -96,7 +97,8 @@ static JSModuleDef *new_object_module(JSContext *ctx, const char *name, JSValue 
 
     failed = !m || JS_AddModuleExport(ctx, m, "default") < 0;
     if (!failed && JS_IsObject(object))
-        failed = JS_GetOwnPropertyNames(ctx, &names, &count, object, JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY) < 0;
+        failed = JS_GetOwnPropertyNames(ctx, &names, &count, object,
+                                        JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY) < 0;
     for (i = 0; i < count && !failed; i++) {
         str = JS_AtomToCString(ctx, names[i].atom);
         failed = !str || (strcmp(str, "default") != 0 && JS_AddModuleExport(ctx, m, str) < 0);
@@ -151,7 +153,8 @@ static bool looks_like_module(JSContext *ctx, const char *text, size_t len)
     return exports;
 }
 
-static JSModuleDef *load_module(JSContext *ctx, const char *name, void *opaque, JSValueConst attributes)
+static JSModuleDef *load_module(JSContext *ctx, const char *name, void *opaque,
+                                JSValueConst attributes)
 {
     JSValue text, object;
     JSModuleDef *m;
@@ -186,7 +189,8 @@ static JSModuleDef *load_module(JSContext *ctx, const char *name, void *opaque, 
 static int read_source(void)
 {
     uint32_t len = 0;
-    int err = capful_run_source((capful_word)source.first, sizeof(source.first) - 1, (capful_word)&len);
+    int err =
+        capful_run_source((capful_word)source.first, sizeof(source.first) - 1, (capful_word)&len);
 
     source.text = source.first;
     if (len > sizeof(source.first) - 1) {
@@ -218,7 +222,8 @@ JSValue script_start(bool *ret_is_module)
     if (!JS_IsException(ret) || !(JS_GetScriptKind(ctx) & JS_SCRIPT_EXPORTS))
         return ret;
     JS_FreeValue(ctx, JS_GetException(ctx));
-    fn = JS_Eval(ctx, source.text, source.len, guest.file, JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
+    fn = JS_Eval(ctx, source.text, source.len, guest.file,
+                 JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
     if (JS_IsException(fn))
         return fn;
     source.lone = (JS_GetScriptKind(ctx) & JS_SCRIPT_LONE) != 0;
@@ -292,7 +297,8 @@ int script_give_value(JSValue value)
     int refused = capful_run_value((capful_word)str, len);
     JS_FreeCString(ctx, str);
     if (refused) {
-        JS_ThrowRangeError(ctx, "the value cannot leave the sandbox: it has more than 100 levels or text that is not Unicode");
+        JS_ThrowRangeError(ctx, "the value cannot leave the sandbox: it has more than 100 levels "
+                                "or text that is not Unicode");
         return -1;
     }
     return 0;
@@ -328,7 +334,7 @@ JSValue script_compile_function(JSContext *ctx, JSValueConst this_val, int argc,
 void script_init(void)
 {
     JS_SetModuleLoaderFunc2(guest.rt, normalize, load_module, NULL, NULL);
-    JS_DefinePropertyValueStr(guest.ctx, guest.sys, "compileFunction",
-                              JS_NewCFunction(guest.ctx, script_compile_function, "compileFunction", 2),
-                              JS_PROP_C_W_E);
+    JS_DefinePropertyValueStr(
+        guest.ctx, guest.sys, "compileFunction",
+        JS_NewCFunction(guest.ctx, script_compile_function, "compileFunction", 2), JS_PROP_C_W_E);
 }

@@ -1,4 +1,5 @@
-/* Primitives of the JavaScript library that are no files: output, clock, random numbers, arguments, inspection.
+/* Primitives of the JavaScript library that are no files: output, clock, random numbers, arguments,
+ * inspection.
  *
  * The library sees them as properties of one object, `sys`, that no program can reach.
  */
@@ -169,7 +170,8 @@ static JSValue sys_want_ticks(JSContext *ctx, JSValueConst this_val, int argc, J
     return JS_UNDEFINED;
 }
 
-static JSValue sys_want_immediates(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+static JSValue sys_want_immediates(JSContext *ctx, JSValueConst this_val, int argc,
+                                   JSValueConst *argv)
 {
     (void)ctx;
     (void)this_val;
@@ -223,7 +225,8 @@ static JSValue sys_proxy(JSContext *ctx, JSValueConst this_val, int argc, JSValu
     return list;
 }
 
-/* promise(v): [state, result] with state 0 pending, 1 fulfilled, 2 rejected; undefined if it is none */
+/* promise(v): [state, result] with state 0 pending, 1 fulfilled, 2 rejected; undefined if it is
+ * none */
 static JSValue sys_promise(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
     JSValue list;
@@ -323,5 +326,6 @@ void sys_init(void)
         JS_CFUNC_DEF("memory", 0, sys_memory),
     };
 
-    JS_SetPropertyFunctionList(guest.ctx, guest.sys, functions, sizeof(functions) / sizeof(functions[0]));
+    JS_SetPropertyFunctionList(guest.ctx, guest.sys, functions,
+                               sizeof(functions) / sizeof(functions[0]));
 }

@@ -1,6 +1,7 @@
 /* Bytes to strings and back, for output, files, Buffer and TextDecoder.
  *
- * Encodings are numbers here: 0 utf8, 1 latin1 (and ascii), 2 utf16le, 3 hex, 4 base64, 5 base64url.
+ * Encodings are numbers here: 0 utf8, 1 latin1 (and ascii), 2 utf16le, 3 hex, 4 base64, 5
+ * base64url.
  */
 #include "guest.h"
 #include <stdlib.h>
@@ -67,7 +68,8 @@ void text_free(JSContext *ctx, struct text *text)
 
 /* ---- decoding: bytes to a string */
 
-/* Length of the well-formed UTF-8 sequence at p, or 0 and in *ret_bad how many bytes one U+FFFD stands for. */
+/* Length of the well-formed UTF-8 sequence at p, or 0 and in *ret_bad how many bytes one U+FFFD
+ * stands for. */
 static int utf8_sequence(const uint8_t *p, const uint8_t *end, int *ret_bad)
 {
     uint8_t low = 0x80, high = 0xbf;
@@ -290,7 +292,8 @@ static int base64_digit(int c)
     return c == '/' || c == '_' ? 63 : -1;
 }
 
-/* As Buffer does it: hex ends at the first thing that is none, base64 skips what it does not know. */
+/* As Buffer does it: hex ends at the first thing that is none, base64 skips what it does not know.
+ */
 static size_t encode_hex(uint8_t *out, const char *text, size_t len)
 {
     size_t i;
@@ -431,12 +434,11 @@ static JSValue text_index_of(JSContext *ctx, JSValueConst this_val, int argc, JS
 void text_init(void)
 {
     static const JSCFunctionListEntry functions[] = {
-        JS_CFUNC_DEF("decode", 3, text_decode),
-        JS_CFUNC_DEF("encode", 2, text_encode),
-        JS_CFUNC_DEF("byteLength", 1, text_byte_length),
-        JS_CFUNC_DEF("compare", 2, text_compare),
+        JS_CFUNC_DEF("decode", 3, text_decode),          JS_CFUNC_DEF("encode", 2, text_encode),
+        JS_CFUNC_DEF("byteLength", 1, text_byte_length), JS_CFUNC_DEF("compare", 2, text_compare),
         JS_CFUNC_DEF("indexOf", 3, text_index_of),
     };
 
-    JS_SetPropertyFunctionList(guest.ctx, guest.sys, functions, sizeof(functions) / sizeof(functions[0]));
+    JS_SetPropertyFunctionList(guest.ctx, guest.sys, functions,
+                               sizeof(functions) / sizeof(functions[0]));
 }

@@ -1,13 +1,14 @@
 /* Tools as JavaScript functions.
  *
- *   tools.name(args)      a property looked up when it is used, so that a thousand tools cost nothing at the start
- *   tools.group.name      for tools called "group.name", "group/name" or "group:name"
- *   name(args)            the same function through the prototype of the global object: whatever the program
- *                         declares, and every standard global, hides it, never the other way round
+ *   tools.name(args)      a property looked up when it is used, so that a thousand tools cost
+ * nothing at the start tools.group.name      for tools called "group.name", "group/name" or
+ * "group:name" name(args)            the same function through the prototype of the global object:
+ * whatever the program declares, and every standard global, hides it, never the other way round
  *
- * A name that no tool has reads as an object that is falsy, `== null` and of type "undefined", but answers a call
- * with an error that says which tools exist. Arguments become JSON text once, here; everything after that is the
- * host's. Each call is a promise kept in a table by call id until its answer is fetched.
+ * A name that no tool has reads as an object that is falsy, `== null` and of type "undefined", but
+ * answers a call with an error that says which tools exist. Arguments become JSON text once, here;
+ * everything after that is the host's. Each call is a promise kept in a table by call id until its
+ * answer is fetched.
  */
 #include "guest.h"
 #include <math.h>
@@ -152,9 +153,10 @@ static JSValue start_call(JSContext *ctx, JSValueConst name, const char *json, s
     return promise;
 }
 
-/* A call is asynchronous in every respect: what is wrong with its arguments rejects the promise too. */
-static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic,
-                         JSValueConst *data)
+/* A call is asynchronous in every respect: what is wrong with its arguments rejects the promise
+ * too. */
+static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
+                         int magic, JSValueConst *data)
 {
     JSValue json, err, ret;
     const char *str;
@@ -167,7 +169,8 @@ static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValu
     if (argc == 0)
         return start_call(ctx, data[0], "{}", 2);
     if (argc > 1 || !JS_IsObject(argv[0]) || JS_IsArray(argv[0]) || JS_IsFunction(ctx, argv[0]))
-        return reject_with("toolMisused", data[0], JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
+        return reject_with("toolMisused", data[0],
+                           JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
     json = JS_JSONStringify(ctx, argv[0], JS_UNDEFINED, JS_UNDEFINED);
     if (JS_IsException(json)) {
         err = JS_GetException(ctx);
@@ -177,7 +180,8 @@ static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValu
     }
     if (!JS_IsString(json)) {
         JS_FreeValue(ctx, json);
-        return reject_with("toolMisused", data[0], JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
+        return reject_with("toolMisused", data[0],
+                           JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
     }
     str = JS_ToCStringLen(ctx, &len, json);
     JS_FreeValue(ctx, json);
@@ -185,15 +189,16 @@ static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValu
         return JS_EXCEPTION;
     /* toJSON may have given anything */
     if (str[0] != '{')
-        ret = reject_with("toolMisused", data[0], JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
+        ret = reject_with("toolMisused", data[0],
+                          JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
     else
         ret = start_call(ctx, data[0], str, len);
     JS_FreeCString(ctx, str);
     return ret;
 }
 
-static JSValue tool_missing(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv, int magic,
-                            JSValueConst *data)
+static JSValue tool_missing(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
+                            int magic, JSValueConst *data)
 {
     (void)ctx;
     (void)this_val;
@@ -238,7 +243,8 @@ static void settle(struct call *c, const struct capful_done *done)
     free(text);
     if (failed) {
         trace = JS_PrintFrames(ctx, c->frames, c->frame_count);
-        JSValueConst args[4] = {c->name, value, trace, JS_NewBool(ctx, done->status == CAPFUL_CALL_DENIED)};
+        JSValueConst args[4] = {c->name, value, trace,
+                                JS_NewBool(ctx, done->status == CAPFUL_CALL_DENIED)};
         ret = guest_call_internal("toolFailed", 4, args);
         JS_FreeValue(ctx, trace);
         JS_FreeValue(ctx, value);
@@ -306,11 +312,13 @@ static JSValue tool_list(JSContext *ctx, JSValueConst this_val, int argc, JSValu
     return ret;
 }
 
-/* Names that code asks any object for: only a tool of exactly that name makes them something else. */
+/* Names that code asks any object for: only a tool of exactly that name makes them something else.
+ */
 static bool is_common_name(JSContext *ctx, const char *name)
 {
-    static const char *const names[] = {"then", "toJSON", "inspect", "nodeType", "length", "name", "prototype",
-                                        "$$typeof", "asymmetricMatch", "default", "__esModule"};
+    static const char *const names[] = {
+        "then",      "toJSON",   "inspect",         "nodeType", "length",    "name",
+        "prototype", "$$typeof", "asymmetricMatch", "default",  "__esModule"};
     JSAtom atom;
     JSValue proto;
     size_t i;
@@ -350,8 +358,10 @@ static void space_finalizer(JSRuntime *rt, JSValueConst val)
     free(JS_GetOpaque(val, space_class));
 }
 
-/* 1: *ret_value is a function or a group; 0: no tool is called that, *ret_full its whole name; -1 exception. */
-static int space_find(JSContext *ctx, JSValueConst obj, JSAtom prop, JSValue *ret_value, char **ret_full)
+/* 1: *ret_value is a function or a group; 0: no tool is called that, *ret_full its whole name; -1
+ * exception. */
+static int space_find(JSContext *ctx, JSValueConst obj, JSAtom prop, JSValue *ret_value,
+                      char **ret_full)
 {
     static const char joints[] = "./:";
     const char *prefix = JS_GetOpaque(obj, space_class), *name;
@@ -429,7 +439,8 @@ done:
     return ret;
 }
 
-static int space_get_own_property(JSContext *ctx, JSPropertyDescriptor *desc, JSValueConst obj, JSAtom prop)
+static int space_get_own_property(JSContext *ctx, JSPropertyDescriptor *desc, JSValueConst obj,
+                                  JSAtom prop)
 {
     JSValue value;
     char *full;
@@ -449,7 +460,8 @@ static int space_get_own_property(JSContext *ctx, JSPropertyDescriptor *desc, JS
     return 1;
 }
 
-static JSValue space_get_property(JSContext *ctx, JSValueConst obj, JSAtom prop, JSValueConst receiver)
+static JSValue space_get_property(JSContext *ctx, JSValueConst obj, JSAtom prop,
+                                  JSValueConst receiver)
 {
     JSValue value, proto;
     char *full;
@@ -473,7 +485,8 @@ static JSValue space_get_property(JSContext *ctx, JSValueConst obj, JSAtom prop,
     return value;
 }
 
-static int space_names(JSContext *ctx, JSPropertyEnum **ret_names, uint32_t *ret_len, JSValueConst obj)
+static int space_names(JSContext *ctx, JSPropertyEnum **ret_names, uint32_t *ret_len,
+                       JSValueConst obj)
 {
     JSValue arg = JS_NewString(ctx, JS_GetOpaque(obj, space_class));
     JSValue list = guest_call_internal("toolNames", 1, (JSValueConst *)&arg), item;
@@ -499,7 +512,8 @@ static int space_names(JSContext *ctx, JSPropertyEnum **ret_names, uint32_t *ret
 }
 
 /* The prototype of the global object: only asked for names that nothing else has. */
-static int global_get_own_property(JSContext *ctx, JSPropertyDescriptor *desc, JSValueConst obj, JSAtom prop)
+static int global_get_own_property(JSContext *ctx, JSPropertyDescriptor *desc, JSValueConst obj,
+                                   JSAtom prop)
 {
     JSValue tools, value;
     JSValue key = JS_AtomToValue(ctx, prop);
@@ -544,7 +558,8 @@ void tools_init(void)
                                                  .get_own_property_names = space_names,
                                                  .get_property = space_get_property};
     static JSClassExoticMethods global_methods = {.get_own_property = global_get_own_property};
-    static const JSClassDef space_def = {"Tools", .finalizer = space_finalizer, .exotic = &space_methods};
+    static const JSClassDef space_def = {"Tools", .finalizer = space_finalizer,
+                                         .exotic = &space_methods};
     static const JSClassDef global_def = {"Globals", .exotic = &global_methods};
     JSContext *ctx = guest.ctx;
     JSValue global = JS_GetGlobalObject(ctx), proto, object_proto, tools;

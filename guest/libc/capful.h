@@ -1,8 +1,9 @@
 /* The system calls as guest code uses them: capful_NAME() for every line of abi/syscalls.def.
  *
- * Each answers a ERRNO_* number. A call that has to wait does so here: the host answers CAPFUL_PARK, and park()
- * suspends the process until the answer is there. Where the guest is built for the host instead (sanitizers,
- * fuzzing), the same names are ordinary functions of a small host file and addresses are as wide as pointers.
+ * Each answers a ERRNO_* number. A call that has to wait does so here: the host answers
+ * CAPFUL_PARK, and park() suspends the process until the answer is there. Where the guest is built
+ * for the host instead (sanitizers, fuzzing), the same names are ordinary functions of a small host
+ * file and addresses are as wide as pointers.
  */
 #ifndef GUEST_CAPFUL_H
 #define GUEST_CAPFUL_H

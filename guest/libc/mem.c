@@ -1,8 +1,9 @@
 /* The memory and string functions that matter for speed, with 128-bit vectors.
  *
- * They replace wasi-libc's, which go word by word (memcpy, memset) or byte by byte (memcmp, strlen). No memory.copy
- * and no memory.fill: the host cannot interrupt those, whereas these are loops like any other.
- * Built with -fno-builtin, else the compiler would turn the loops into calls of themselves.
+ * They replace wasi-libc's, which go word by word (memcpy, memset) or byte by byte (memcmp,
+ * strlen). No memory.copy and no memory.fill: the host cannot interrupt those, whereas these are
+ * loops like any other. Built with -fno-builtin, else the compiler would turn the loops into calls
+ * of themselves.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -12,31 +13,40 @@
 #define LOAD(p)     wasm_v128_load(p)
 #define STORE(p, v) wasm_v128_store(p, v)
 
+/* Fewer than 16 bytes: all are loaded before any is stored, so the blocks may overlap (no restrict
+ * here). */
+static inline void copy_short(unsigned char *d, const unsigned char *s, size_t n)
+{
+    if (n >= 8) {
+        uint64_t a, b;
+
+        __builtin_memcpy_inline(&a, s, 8);
+        __builtin_memcpy_inline(&b, s + n - 8, 8);
+        __builtin_memcpy_inline(d, &a, 8);
+        __builtin_memcpy_inline(d + n - 8, &b, 8);
+    } else if (n >= 4) {
+        uint32_t a, b;
+
+        __builtin_memcpy_inline(&a, s, 4);
+        __builtin_memcpy_inline(&b, s + n - 4, 4);
+        __builtin_memcpy_inline(d, &a, 4);
+        __builtin_memcpy_inline(d + n - 4, &b, 4);
+    } else if (n) {
+        unsigned char a = s[0], b = s[n / 2], c = s[n - 1];
+
+        d[0] = a;
+        d[n / 2] = b;
+        d[n - 1] = c;
+    }
+}
+
 void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 {
     unsigned char *d = dst;
     const unsigned char *s = src;
 
     if (n < 16) {
-        /* overlapping halves: no loop for short blocks */
-        if (n >= 8) {
-            uint64_t a, b;
-            __builtin_memcpy_inline(&a, s, 8);
-            __builtin_memcpy_inline(&b, s + n - 8, 8);
-            __builtin_memcpy_inline(d, &a, 8);
-            __builtin_memcpy_inline(d + n - 8, &b, 8);
-        } else if (n >= 4) {
-            uint32_t a, b;
-            __builtin_memcpy_inline(&a, s, 4);
-            __builtin_memcpy_inline(&b, s + n - 4, 4);
-            __builtin_memcpy_inline(d, &a, 4);
-            __builtin_memcpy_inline(d + n - 4, &b, 4);
-        } else if (n) {
-            unsigned char a = s[0], b = s[n / 2], c = s[n - 1];
-            d[0] = a;
-            d[n / 2] = b;
-            d[n - 1] = c;
-        }
+        copy_short(d, s, n);
         return dst;
     }
     v128_t tail = LOAD(s + n - 16);
@@ -66,9 +76,12 @@ void *memmove(void *dst, const void *src, size_t n)
     unsigned char *d = dst;
     const unsigned char *s = src;
 
+    if (n < 16) {
+        copy_short(d, s, n);
+        return dst;
+    }
     if ((uintptr_t)d - (uintptr_t)s >= n) {
-        /* forward is right even where the blocks overlap, except that memcpy reads the tail first */
-        if ((uintptr_t)s - (uintptr_t)d >= n || n < 16)
+        if ((uintptr_t)s - (uintptr_t)d >= n)
             return memcpy(dst, src, n);
         while (n >= 16) {
             STORE(d, LOAD(s));
@@ -139,7 +152,8 @@ int memcmp(const void *left, const void *right, size_t n)
     return 0;
 }
 
-/* An aligned load never crosses the end of memory, so it may look at bytes before and behind the string. */
+/* An aligned load never crosses the end of memory, so it may look at bytes before and behind the
+ * string. */
 size_t strlen(const char *s)
 {
     const char *p = (const char *)((uintptr_t)s & ~(uintptr_t)15);

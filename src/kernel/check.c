@@ -3,10 +3,10 @@
 
 #include "kernel/kernel.h"
 
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            return #condition;                                                                                         \
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return #condition;                                                                     \
     } while (0)
 
 static const char *check_waiters(const struct process *process)

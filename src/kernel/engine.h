@@ -1,4 +1,5 @@
-/* What the kernel asks of whatever runs guest code: wasmtime (src/engine), or a fake one in tests. */
+/* What the kernel asks of whatever runs guest code: wasmtime (src/engine), or a fake one in tests.
+ */
 #ifndef CAPFUL_KERNEL_ENGINE_H
 #define CAPFUL_KERNEL_ENGINE_H
 
@@ -23,8 +24,8 @@ struct engine_ops {
     int (*create)(struct process *process);
     /* The same for a clone: memory and globals of `parent` (which is parked), entry fn(arg). */
     int (*clone)(struct process *parent, struct process *child, uint32_t fn, uint32_t arg);
-    /* Runs it until the next event. If a request was answered (request.state == REQUEST_ANSWERED), the call
-     * returns request.result to the guest first. */
+    /* Runs it until the next event. If a request was answered (request.state == REQUEST_ANSWERED),
+     * the call returns request.result to the guest first. */
     enum engine_event (*resume)(struct process *process);
     /* Ends it in whatever state; the instance goes back to the pool. */
     void (*destroy)(struct process *process);

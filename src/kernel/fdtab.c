@@ -1,4 +1,5 @@
-/* Descriptor tables. Slots grow by doubling up to the limit; a number beyond them is simply not open. */
+/* Descriptor tables. Slots grow by doubling up to the limit; a number beyond them is simply not
+ * open. */
 #include "kernel/fdtab.h"
 
 #include <string.h>
@@ -71,8 +72,8 @@ int fdtab_reserve(struct fdtab *table, uint32_t least)
     return find_free(table, least, &number);
 }
 
-int fdtab_insert(struct fdtab *table, struct file *file, uint64_t rights, uint64_t inheriting, uint32_t least,
-                 uint32_t *ret)
+int fdtab_insert(struct fdtab *table, struct file *file, uint64_t rights, uint64_t inheriting,
+                 uint32_t least, uint32_t *ret)
 {
     uint32_t number;
     int result = find_free(table, least, &number);
@@ -83,7 +84,8 @@ int fdtab_insert(struct fdtab *table, struct file *file, uint64_t rights, uint64
     return 0;
 }
 
-int fdtab_place(struct fdtab *table, uint32_t number, struct file *file, uint64_t rights, uint64_t inheriting)
+int fdtab_place(struct fdtab *table, uint32_t number, struct file *file, uint64_t rights,
+                uint64_t inheriting)
 {
     if (number >= table->limit)
         return ERRNO_BADF;

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-void file_init(struct file *file, const struct file_ops *ops, uint32_t flags, bool readable, bool writable)
+void file_init(struct file *file, const struct file_ops *ops, uint32_t flags, bool readable,
+               bool writable)
 {
     memset(file, 0, sizeof *file);
     file->ops = ops;
@@ -64,7 +65,8 @@ int file_pwrite(struct file *file, const void *data, size_t len, uint64_t offset
         return ERRNO_SPIPE;
     if (offset > INT64_MAX)
         return ERRNO_INVAL;
-    return len > INT64_MAX - offset ? ERRNO_FBIG : file->ops->pwrite(file, data, len, offset, ret_len);
+    return len > INT64_MAX - offset ? ERRNO_FBIG
+                                    : file->ops->pwrite(file, data, len, offset, ret_len);
 }
 
 int file_seek(struct file *file, int64_t offset, int whence, uint64_t *ret)

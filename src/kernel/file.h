@@ -1,9 +1,11 @@
-/* An open file description: what descriptors point at. Counted; shared by dup, inheritance and clone.
+/* An open file description: what descriptors point at. Counted; shared by dup, inheritance and
+ * clone.
  *
- * Each kind of file (regular file, directory, pipe end, device, host stream) supplies a table of operations. An
- * operation answers an errno of abi/errno.def, or FILE_AGAIN when it would have to wait: the caller then asks
- * `queue` what to wait for, or, for a file of a served mount, finds the process parked already (FILE_PARKED).
- * A missing operation is answered by file_… with the errno that POSIX has for it.
+ * Each kind of file (regular file, directory, pipe end, device, host stream) supplies a table of
+ * operations. An operation answers an errno of abi/errno.def, or FILE_AGAIN when it would have to
+ * wait: the caller then asks `queue` what to wait for, or, for a file of a served mount, finds the
+ * process parked already (FILE_PARKED). A missing operation is answered by file_… with the errno
+ * that POSIX has for it.
  */
 #ifndef CAPFUL_KERNEL_FILE_H
 #define CAPFUL_KERNEL_FILE_H
@@ -17,26 +19,27 @@
 #include "base/str.h"
 #include "kernel/wait.h"
 
-#define FILE_AGAIN  (-1) /* would wait: see queue() */
-#define FILE_PARKED (-2) /* the operation asked the host something and registered the process's wait itself */
+#define FILE_AGAIN (-1) /* would wait: see queue() */
+#define FILE_PARKED                                                                                \
+    (-2) /* the operation asked the host something and registered the process's wait itself */
 
 enum file_type { /* WASI filetype numbers */
-    FILE_UNKNOWN = 0,
-    FILE_BLOCK = 1,
-    FILE_CHARACTER = 2,
-    FILE_DIRECTORY = 3,
-    FILE_REGULAR = 4,
-    FILE_SOCKET_DGRAM = 5,
-    FILE_SOCKET_STREAM = 6,
-    FILE_SYMLINK = 7
+                 FILE_UNKNOWN = 0,
+                 FILE_BLOCK = 1,
+                 FILE_CHARACTER = 2,
+                 FILE_DIRECTORY = 3,
+                 FILE_REGULAR = 4,
+                 FILE_SOCKET_DGRAM = 5,
+                 FILE_SOCKET_STREAM = 6,
+                 FILE_SYMLINK = 7
 };
 
 enum file_flags { /* WASI fdflags */
-    FILE_APPEND = 1,
-    FILE_DSYNC = 2,
-    FILE_NONBLOCK = 4,
-    FILE_RSYNC = 8,
-    FILE_SYNC = 16
+                  FILE_APPEND = 1,
+                  FILE_DSYNC = 2,
+                  FILE_NONBLOCK = 4,
+                  FILE_RSYNC = 8,
+                  FILE_SYNC = 16
 };
 
 enum { READY_IN = 1, READY_OUT = 2, READY_HUP = 4 };
@@ -69,31 +72,36 @@ struct file_ops {
     int (*read)(struct file *file, void *buffer, size_t size, size_t *ret_len);
     int (*write)(struct file *file, const void *data, size_t len, size_t *ret_len);
     int (*pread)(struct file *file, void *buffer, size_t size, uint64_t offset, size_t *ret_len);
-    int (*pwrite)(struct file *file, const void *data, size_t len, uint64_t offset, size_t *ret_len);
-    int (*seek)(struct file *file, int64_t offset, int whence /* 0 set, 1 current, 2 end */, uint64_t *ret);
-    /* One entry; a name of length 0 is the end. Cookie 0 starts; entries "." and ".." come first. */
+    int (*pwrite)(struct file *file, const void *data, size_t len, uint64_t offset,
+                  size_t *ret_len);
+    int (*seek)(struct file *file, int64_t offset, int whence /* 0 set, 1 current, 2 end */,
+                uint64_t *ret);
+    /* One entry; a name of length 0 is the end. Cookie 0 starts; entries "." and ".." come first.
+     */
     int (*readdir)(struct file *file, uint64_t cookie, struct file_dirent *ret);
     int (*stat)(struct file *file, struct file_stat *ret);
     int (*set_size)(struct file *file, uint64_t size);
     int (*allocate)(struct file *file, uint64_t offset, uint64_t len);
-    int (*set_times)(struct file *file, uint64_t atime, uint64_t mtime, unsigned which /* FILE_SET_… */);
+    int (*set_times)(struct file *file, uint64_t atime, uint64_t mtime,
+                     unsigned which /* FILE_SET_… */);
     int (*sync)(struct file *file);
-    unsigned (*ready)(struct file *file);          /* POLL_…; NULL: always ready for both */
-    uint64_t (*available)(struct file *file);      /* bytes that a read would find; NULL: 0 */
+    unsigned (*ready)(struct file *file);     /* POLL_…; NULL: always ready for both */
+    uint64_t (*available)(struct file *file); /* bytes that a read would find; NULL: 0 */
     struct wait_queue *(*queue)(struct file *file, unsigned events);
-    void (*release)(struct file *file);            /* last reference gone: frees `file` too */
+    void (*release)(struct file *file); /* last reference gone: frees `file` too */
 };
 
 struct file {
     const struct file_ops *ops;
     uint32_t refs;
-    uint32_t flags;       /* FILE_APPEND, FILE_NONBLOCK, … */
+    uint32_t flags; /* FILE_APPEND, FILE_NONBLOCK, … */
     bool readable, writable;
-    uint64_t offset;      /* where the kind has one */
-    struct vnode *vnode;  /* directory or file of the vfs, NULL for pipes, devices and streams */
+    uint64_t offset;     /* where the kind has one */
+    struct vnode *vnode; /* directory or file of the vfs, NULL for pipes, devices and streams */
 };
 
-void file_init(struct file *file, const struct file_ops *ops, uint32_t flags, bool readable, bool writable);
+void file_init(struct file *file, const struct file_ops *ops, uint32_t flags, bool readable,
+               bool writable);
 static inline struct file *file_ref(struct file *file)
 {
     file->refs++;
@@ -101,8 +109,8 @@ static inline struct file *file_ref(struct file *file)
 }
 void file_unref(struct file *file); /* NULL is fine */
 
-/* The operations with what POSIX says about files that lack them: EBADF for the wrong direction, ESPIPE for
- * offsets on pipes, ENOTDIR, EISDIR, EINVAL. */
+/* The operations with what POSIX says about files that lack them: EBADF for the wrong direction,
+ * ESPIPE for offsets on pipes, ENOTDIR, EISDIR, EINVAL. */
 int file_read(struct file *file, void *buffer, size_t size, size_t *ret_len);
 int file_write(struct file *file, const void *data, size_t len, size_t *ret_len);
 int file_pread(struct file *file, void *buffer, size_t size, uint64_t offset, size_t *ret_len);

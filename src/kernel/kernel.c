@@ -10,8 +10,8 @@
 #include "base/rand.h"
 #include "kernel/pipe.h"
 
-int kernel_init(struct kernel *kernel, const struct engine_ops *engine, const struct kernel_hooks *hooks,
-                const struct capful_limits *limits)
+int kernel_init(struct kernel *kernel, const struct engine_ops *engine,
+                const struct kernel_hooks *hooks, const struct capful_limits *limits)
 {
     if (!engine || !limits)
         return CAPFUL_EINVAL;
@@ -65,12 +65,14 @@ void kernel_end(struct kernel *kernel)
     pipe_drop_spares(kernel);
 }
 
-static void stop(struct kernel *kernel, enum stop_kind kind, const char *prefix, const char *format, va_list args)
+static void stop(struct kernel *kernel, enum stop_kind kind, const char *prefix, const char *format,
+                 va_list args)
 {
     if (kernel->stop != STOP_NONE)
         return;
     kernel->stop = kind;
-    int n = snprintf(kernel->stop_text, sizeof kernel->stop_text, "%s%s", prefix, *prefix ? ": " : "");
+    int n =
+        snprintf(kernel->stop_text, sizeof kernel->stop_text, "%s%s", prefix, *prefix ? ": " : "");
     if (n >= 0 && (size_t)n < sizeof kernel->stop_text)
         vsnprintf(kernel->stop_text + n, sizeof kernel->stop_text - (size_t)n, format, args);
 }
@@ -100,7 +102,8 @@ void kernel_cancel(struct kernel *kernel, int signal_number)
 bool kernel_charge(struct kernel *kernel, uint64_t bytes)
 {
     uint64_t total;
-    if (__builtin_add_overflow(kernel->memory_used, bytes, &total) || total > kernel->limits.memory) {
+    if (__builtin_add_overflow(kernel->memory_used, bytes, &total) ||
+        total > kernel->limits.memory) {
         kernel_stop_limit(kernel, "memory", "the sandbox needed more than %llu MiB of memory",
                           (unsigned long long)(kernel->limits.memory / CAPFUL_MIB));
         return false;
@@ -118,7 +121,8 @@ void kernel_discharge(struct kernel *kernel, uint64_t bytes)
 
 uint64_t kernel_time_monotonic(const struct kernel *kernel)
 {
-    return kernel->clock == CLOCK_FIXED ? kernel->clock_mono : clock_monotonic() - kernel->clock_origin;
+    return kernel->clock == CLOCK_FIXED ? kernel->clock_mono
+                                        : clock_monotonic() - kernel->clock_origin;
 }
 
 uint64_t kernel_time_real(const struct kernel *kernel)

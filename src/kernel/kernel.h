@@ -1,4 +1,5 @@
-/* The microkernel of one sandbox: its processes, who runs next, what has been used, and why it had to stop.
+/* The microkernel of one sandbox: its processes, who runs next, what has been used, and why it had
+ * to stop.
  *
  *                       spawn, clone
  *                            |
@@ -8,8 +9,8 @@
  *         | wait_wake, timer                parked, preempted, exit |
  *         +---- wait queues (pipe, child, call, stream) <-----------+
  *
- * One thread drives it at a time. It knows no wasmtime and no host file: the engine comes in through
- * struct engine_ops, files through struct file_ops, tools through struct kernel_hooks.
+ * One thread drives it at a time. It knows no wasmtime and no host file: the engine comes in
+ * through struct engine_ops, files through struct file_ops, tools through struct kernel_hooks.
  */
 #ifndef CAPFUL_KERNEL_KERNEL_H
 #define CAPFUL_KERNEL_KERNEL_H
@@ -29,7 +30,7 @@ enum stop_kind {
 
 struct kernel_hooks {
     int (*inherit)(struct process *parent /* NULL: the first */, struct process *child); /* errno */
-    void (*exited)(struct process *process);                                            /* frees process->tools */
+    void (*exited)(struct process *process); /* frees process->tools */
     void *context;
 };
 
@@ -40,52 +41,54 @@ struct kernel {
     struct kernel_hooks hooks;
     struct capful_limits limits;
 
-    struct process **table;         /* by slot: pid & mask */
+    struct process **table; /* by slot: pid & mask */
     uint32_t table_alloc;
     int32_t last_pid;
-    uint32_t live;                  /* processes that are not zombies */
+    uint32_t live; /* processes that are not zombies */
     uint32_t zombies;
-    struct process *init;           /* the root of the run */
-    struct process *current;        /* whose system call is being made */
-    bool on_fiber;                  /* the current system call runs on a guest's stack */
-    bool asked;                     /* kernel_ask was called */
-    bool driving;                   /* inside kernel_run */
-    uint32_t turns;                 /* until the clocks are looked at again */
+    struct process *init;    /* the root of the run */
+    struct process *current; /* whose system call is being made */
+    bool on_fiber;           /* the current system call runs on a guest's stack */
+    bool asked;              /* kernel_ask was called */
+    bool driving;            /* inside kernel_run */
+    uint32_t turns;          /* until the clocks are looked at again */
     struct process *run_first, *run_last;
-    struct process **timers;        /* binary heap by time, then pid; room for every process */
+    struct process **timers; /* binary heap by time, then pid; room for every process */
     uint32_t timer_count, timer_alloc;
 
-    enum stop_kind stop;            /* first reason wins */
+    enum stop_kind stop; /* first reason wins */
     char stop_text[200];
     int stop_signal;
-    _Atomic int cancelled;          /* signal number + 1, set from any thread */
+    _Atomic int cancelled; /* signal number + 1, set from any thread */
 
     enum clock_mode clock;
-    uint64_t clock_real;            /* CLOCK_FIXED: ns since 1970 now */
-    uint64_t clock_origin;          /* monotonic host time of the run's start */
-    uint64_t clock_mono;            /* CLOCK_FIXED: ns since the run's start */
-    uint64_t random[4];             /* xoshiro256** */
-    bool random_seeded;             /* else random bytes come from the host's getrandom */
+    uint64_t clock_real;   /* CLOCK_FIXED: ns since 1970 now */
+    uint64_t clock_origin; /* monotonic host time of the run's start */
+    uint64_t clock_mono;   /* CLOCK_FIXED: ns since the run's start */
+    uint64_t random[4];    /* xoshiro256** */
+    bool random_seeded;    /* else random bytes come from the host's getrandom */
 
     uint64_t memory_used, memory_peak;
     uint64_t processes_started;
     uint64_t output_used[2];
 
     uint64_t wall_start, wall_paused, pause_start; /* host time; pause_start 0: not paused */
-    uint64_t cpu_used;              /* ns of guests and kernel, up to the last look */
-    uint64_t cpu_shown;             /* the largest answer of kernel_time_cpu */
-    uint64_t cpu_mark;              /* thread's processor time at the last look, 0: not asked in this drive */
-    uint64_t drive_start;           /* host time when kernel_run was entered or cpu_mark was taken */
-    void *spare;                    /* pipe buffers to be used again (pipe.c) */
+    uint64_t cpu_used;    /* ns of guests and kernel, up to the last look */
+    uint64_t cpu_shown;   /* the largest answer of kernel_time_cpu */
+    uint64_t cpu_mark;    /* thread's processor time at the last look, 0: not asked in this drive */
+    uint64_t drive_start; /* host time when kernel_run was entered or cpu_mark was taken */
+    void *spare;          /* pipe buffers to be used again (pipe.c) */
     uint32_t spare_count;
     uint64_t pipes_made;
-    void *context;                  /* the sandbox, for the layers above */
+    void *context; /* the sandbox, for the layers above */
 };
 
-int kernel_init(struct kernel *kernel, const struct engine_ops *engine, const struct kernel_hooks *hooks,
+int kernel_init(struct kernel *kernel, const struct engine_ops *engine,
+                const struct kernel_hooks *hooks,
                 const struct capful_limits *limits); /* CAPFUL_E… */
 void kernel_release(struct kernel *kernel);
-/* Before a run: clocks, counters of the run and the stop reason are set anew; files and memory stay charged. */
+/* Before a run: clocks, counters of the run and the stop reason are set anew; files and memory stay
+ * charged. */
 void kernel_begin(struct kernel *kernel);
 /* After a run: every process is gone. */
 void kernel_end(struct kernel *kernel);
@@ -102,21 +105,24 @@ enum sched_state kernel_run(struct kernel *kernel);
 void kernel_ask(struct kernel *kernel);
 /* ns (monotonic of the sandbox) of the next timer, UINT64_MAX if none. */
 uint64_t kernel_next_timer(const struct kernel *kernel);
-/* Wakes those whose time has come (kernel_run does so too). With CLOCK_FIXED and nobody runnable it first moves the
- * clock to the next timer: only for a driver that knows that nothing outside is pending. */
+/* Wakes those whose time has come (kernel_run does so too). With CLOCK_FIXED and nobody runnable it
+ * first moves the clock to the next timer: only for a driver that knows that nothing outside is
+ * pending. */
 void kernel_advance(struct kernel *kernel);
 
 void kernel_stop_limit(struct kernel *kernel, const char *limit, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void kernel_stop_fault(struct kernel *kernel, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void kernel_stop_fault(struct kernel *kernel, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void kernel_cancel(struct kernel *kernel, int signal_number); /* any thread */
-/* Looks at cancel, wall, cpu and deadline; true if the run must stop. Long host loops call it between pieces of some
- * ten microseconds or more. */
+/* Looks at cancel, wall, cpu and deadline; true if the run must stop. Long host loops call it
+ * between pieces of some ten microseconds or more. */
 bool kernel_must_stop(struct kernel *kernel);
-/* ns of host time until kernel_must_stop would answer true by itself; UINT64_MAX if never. While only tools are being
- * waited for the wall limit does not come nearer. */
+/* ns of host time until kernel_must_stop would answer true by itself; UINT64_MAX if never. While
+ * only tools are being waited for the wall limit does not come nearer. */
 uint64_t kernel_time_left(const struct kernel *kernel, bool tools_wait);
-uint64_t kernel_time_elapsed(const struct kernel *kernel); /* ns of host time since the run's start, all counted */
+uint64_t kernel_time_elapsed(
+    const struct kernel *kernel); /* ns of host time since the run's start, all counted */
 
 /* Charges the sandbox; at the limit stops the run and returns false (nothing is charged then). */
 bool kernel_charge(struct kernel *kernel, uint64_t bytes);
@@ -124,10 +130,11 @@ void kernel_discharge(struct kernel *kernel, uint64_t bytes);
 
 uint64_t kernel_time_monotonic(const struct kernel *kernel); /* ns since the run's start */
 uint64_t kernel_time_real(const struct kernel *kernel);      /* ns since 1970 */
-uint64_t kernel_time_cpu(struct kernel *kernel); /* ns used so far, never less than it answered before */
+uint64_t
+kernel_time_cpu(struct kernel *kernel); /* ns used so far, never less than it answered before */
 int kernel_random(struct kernel *kernel, void *buffer, size_t len);
 void kernel_seed(struct kernel *kernel, uint64_t seed);
-void kernel_pause_wall(struct kernel *kernel);  /* only tools and approvals are being waited for */
+void kernel_pause_wall(struct kernel *kernel); /* only tools and approvals are being waited for */
 void kernel_resume_wall(struct kernel *kernel);
 
 /* For process.c and sched.c. */
@@ -136,7 +143,7 @@ void kernel_dequeue(struct kernel *kernel, struct process *process);
 void kernel_timer_set(struct process *process, uint64_t deadline);
 void kernel_timer_clear(struct process *process);
 void kernel_end_process(struct process *process, uint32_t exit_code);
-void kernel_end_others(struct kernel *kernel); /* all but the first */
+void kernel_end_others(struct kernel *kernel);       /* all but the first */
 void kernel_forget_request(struct process *process); /* frees what a call kept between tries */
 
 /* Tests: walks every list and count; NULL or what is wrong. */

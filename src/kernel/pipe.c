@@ -1,12 +1,13 @@
-/* Pipes: one ring of PIPE_SIZE bytes and two ends, in one block that lives until both ends are closed.
+/* Pipes: one ring of PIPE_SIZE bytes and two ends, in one block that lives until both ends are
+ * closed.
  *
  *       head                 (head + len) % PIPE_SIZE
  *        |                     |
  *   [....ddddddddddddddddddddddd...........]   readers take at head, writers add behind the data
  *
- * A reader that finds nothing stands in `readers`, a writer that finds no room in `writers`. Waking only makes a process
- * runnable: who reads goes on until the ring is empty, who writes until it is full, so the two change places once in
- * PIPE_SIZE bytes however small their pieces are.
+ * A reader that finds nothing stands in `readers`, a writer that finds no room in `writers`. Waking
+ * only makes a process runnable: who reads goes on until the ring is empty, who writes until it is
+ * full, so the two change places once in PIPE_SIZE bytes however small their pieces are.
  */
 #include "kernel/pipe.h"
 
@@ -27,9 +28,11 @@ struct pipe {
     uint64_t ino;
 };
 
-#define PIPE_OF(file, member) ((struct pipe *)(void *)((char *)(file)-offsetof(struct pipe, member)))
+#define PIPE_OF(file, member)                                                                      \
+    ((struct pipe *)(void *)((char *)(file) - offsetof(struct pipe, member)))
 
-/* Buffers go round: a shell makes and drops pipes all the time, and fresh pages cost more than the copy. */
+/* Buffers go round: a shell makes and drops pipes all the time, and fresh pages cost more than the
+ * copy. */
 static uint8_t *take_buffer(struct kernel *kernel)
 {
     uint8_t *buffer = kernel->spare;
@@ -105,7 +108,8 @@ static int pipe_write(struct file *file, const void *data, size_t len, size_t *r
 static unsigned read_ready(struct file *file)
 {
     const struct pipe *pipe = PIPE_OF(file, read_end);
-    return (pipe->len > 0 || !pipe->write_open ? READY_IN : 0u) | (pipe->write_open ? 0u : READY_HUP);
+    return (pipe->len > 0 || !pipe->write_open ? READY_IN : 0u) |
+           (pipe->write_open ? 0u : READY_HUP);
 }
 
 static unsigned write_ready(struct file *file)

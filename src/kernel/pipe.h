@@ -4,12 +4,13 @@
 
 #include "kernel/file.h"
 
-#define PIPE_SIZE 65536u
+#define PIPE_SIZE   65536u
 #define PIPE_ATOMIC 4096u /* a write of up to this many bytes is never torn */
 
 struct kernel;
 
-/* Both ends with one reference each. Errno: NOMEM. The buffer is charged to the sandbox's memory. */
+/* Both ends with one reference each. Errno: NOMEM. The buffer is charged to the sandbox's memory.
+ */
 int pipe_new(struct kernel *kernel, struct file **ret_read, struct file **ret_write);
 
 /* Frees the buffers that are kept for new pipes. */

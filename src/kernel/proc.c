@@ -1,10 +1,11 @@
 /* Processes: birth, death, families, groups and signals.
  *
- *   process_new -> process_start ......... running ......... end -> zombie -> process_reap by its parent
+ *   process_new -> process_start ......... running ......... end -> zombie -> process_reap by its
+ * parent
  *        \-> process_discard                                  \-> freed at once: an orphan
  *
- * When a process ends its living children become orphans and its zombies are freed. The first process stays a zombie
- * until kernel_end, so that its exit code can be read; with it the run ends.
+ * When a process ends its living children become orphans and its zombies are freed. The first
+ * process stays a zombie until kernel_end, so that its exit code can be read; with it the run ends.
  */
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +33,8 @@ struct process *process_find(struct kernel *kernel, int32_t pid)
     return process && process->pid == pid ? process : NULL;
 }
 
-/* At most half of the table is used; pids that differ in the small table differ in the large one. */
+/* At most half of the table is used; pids that differ in the small table differ in the large one.
+ */
 static int make_room(struct kernel *kernel)
 {
     uint32_t count = kernel->live + kernel->zombies + 1;
@@ -64,7 +66,8 @@ static bool may_have_another(struct kernel *kernel)
 {
     uint64_t limit = kernel->limits.processes < LIVE_MAX ? kernel->limits.processes : LIVE_MAX;
     if (kernel->live >= limit) {
-        kernel_stop_limit(kernel, "processes", "more than %llu processes at a time", (unsigned long long)limit);
+        kernel_stop_limit(kernel, "processes", "more than %llu processes at a time",
+                          (unsigned long long)limit);
         return false;
     }
     if (kernel->zombies >= limit + ZOMBIES_MAX) {
@@ -156,7 +159,8 @@ static void free_process(struct process *process)
     mem_free(process);
 }
 
-int process_new(struct kernel *kernel, struct process *parent, struct image *image, struct process **ret)
+int process_new(struct kernel *kernel, struct process *parent, struct image *image,
+                struct process **ret)
 {
     if (!may_have_another(kernel))
         return ERRNO_AGAIN;
@@ -350,8 +354,7 @@ static enum verdict verdict_on(int signal_number)
     case 16: /* CHLD, as WASI numbers it */
     case 17: /* CONT */
     case 22: /* URG */
-    case 27: /* WINCH */
-        return SIGNAL_LOOKS;
+    case 27: /* WINCH */ return SIGNAL_LOOKS;
     default: return SIGNAL_UNKNOWN;
     }
 }
@@ -397,13 +400,15 @@ int process_set_group(struct process *caller, int32_t pid, int32_t group)
     struct process *process = pid == 0 ? caller : process_find(kernel, pid);
     if (pid < 0 || group < 0)
         return ERRNO_INVAL;
-    if (!process || process->state == PROCESS_ZOMBIE || (process != caller && process->parent != caller))
+    if (!process || process->state == PROCESS_ZOMBIE ||
+        (process != caller && process->parent != caller))
         return ERRNO_SRCH;
     if (group == 0)
         group = process->pid;
     bool known = group == process->pid;
     for (uint32_t i = 0; !known && i < kernel->table_alloc; i++)
-        known = kernel->table[i] && kernel->table[i]->state != PROCESS_ZOMBIE && kernel->table[i]->group == group;
+        known = kernel->table[i] && kernel->table[i]->state != PROCESS_ZOMBIE &&
+                kernel->table[i]->group == group;
     if (!known)
         return ERRNO_PERM;
     process->group = group;

@@ -1,8 +1,9 @@
 /* The scheduler: a queue of those who can run, a heap of those who wait for a time.
  *
- * One turn: if the process has a call pending, the call is made again; when it is answered (or there was none) the
- * engine resumes the guest until it parks, ends or uses up its slice. A call that must not run on a guest's stack
- * (process_defer) comes back here at once and is made within the same turn.
+ * One turn: if the process has a call pending, the call is made again; when it is answered (or
+ * there was none) the engine resumes the guest until it parks, ends or uses up its slice. A call
+ * that must not run on a guest's stack (process_defer) comes back here at once and is made within
+ * the same turn.
  */
 #include <stddef.h>
 
@@ -101,7 +102,8 @@ static void sift_down(struct kernel *kernel, uint32_t slot, struct process *proc
         uint32_t child = slot * 2;
         if (child > kernel->timer_count)
             break;
-        if (child < kernel->timer_count && earlier(kernel->timers[child], kernel->timers[child - 1]))
+        if (child < kernel->timer_count &&
+            earlier(kernel->timers[child], kernel->timers[child - 1]))
             child++;
         if (!earlier(kernel->timers[child - 1], process))
             break;
@@ -165,8 +167,9 @@ void kernel_advance(struct kernel *kernel)
 
 /* ---- time used, and whether to go on */
 
-/* Asking for the thread's processor time is slow where the host is a virtual machine. So a drive that is over within
- * one slice counts by the wall clock, which cannot be less; only a longer one asks, once a slice. */
+/* Asking for the thread's processor time is slow where the host is a virtual machine. So a drive
+ * that is over within one slice counts by the wall clock, which cannot be less; only a longer one
+ * asks, once a slice. */
 static void count_cpu(struct kernel *kernel, uint64_t now, bool ask)
 {
     if (!kernel->driving)
@@ -207,12 +210,15 @@ bool kernel_must_stop(struct kernel *kernel)
     if (now - kernel->drive_start > CAPFUL_SECOND / 1000)
         count_cpu(kernel, now, true);
     if (wall_used(kernel, now) > limits->wall)
-        kernel_stop_limit(kernel, "wall", "the run took more than %g s, not counting the time spent on tools",
+        kernel_stop_limit(kernel, "wall",
+                          "the run took more than %g s, not counting the time spent on tools",
                           seconds(limits->wall));
     else if (now - kernel->wall_start > limits->deadline)
-        kernel_stop_limit(kernel, "deadline", "the run took more than %g s", seconds(limits->deadline));
+        kernel_stop_limit(kernel, "deadline", "the run took more than %g s",
+                          seconds(limits->deadline));
     else if (kernel->cpu_used > limits->cpu)
-        kernel_stop_limit(kernel, "cpu", "the run used more than %g s of processor time", seconds(limits->cpu));
+        kernel_stop_limit(kernel, "cpu", "the run used more than %g s of processor time",
+                          seconds(limits->cpu));
     return kernel->stop != STOP_NONE;
 }
 

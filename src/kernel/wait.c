@@ -1,4 +1,5 @@
-/* Wait queues, see wait.h. A waiter belongs to one process and one queue; a process keeps the list of its own. */
+/* Wait queues, see wait.h. A waiter belongs to one process and one queue; a process keeps the list
+ * of its own. */
 #include "kernel/wait.h"
 
 #include "abi/abi.h"

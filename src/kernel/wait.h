@@ -1,9 +1,10 @@
-/* Waiting: a process that cannot go on stands in the queues of what it waits for, and may have a timer.
+/* Waiting: a process that cannot go on stands in the queues of what it waits for, and may have a
+ * timer.
  *
- * A system call that must wait registers with wait_add (once for each thing), perhaps wait_until, and answers
- * SYS_PARK. When one of them fires the process leaves all of them and becomes runnable; the scheduler then makes
- * the same call again with the same arguments. So a call either completes or waits again; nothing is kept half
- * done except what it stored in process->request.
+ * A system call that must wait registers with wait_add (once for each thing), perhaps wait_until,
+ * and answers SYS_PARK. When one of them fires the process leaves all of them and becomes runnable;
+ * the scheduler then makes the same call again with the same arguments. So a call either completes
+ * or waits again; nothing is kept half done except what it stored in process->request.
  */
 #ifndef CAPFUL_KERNEL_WAIT_H
 #define CAPFUL_KERNEL_WAIT_H

@@ -104,7 +104,6 @@ static enum capful_step drive(struct capful_run *run)
                 break;
             poll_commands(run);
             tool_expire(sandbox->context.tools, clock_monotonic());
-            kernel_advance(kernel);
             if (tool_collect(sandbox->context.tools) || kernel->run_first)
                 break;
             if (idle(run, &step))
@@ -131,7 +130,6 @@ enum capful_step driver_step(struct capful_run *run)
     poll_commands(run);
     tool_expire(sandbox->context.tools, clock_monotonic());
     tool_collect(sandbox->context.tools);
-    kernel_advance(&sandbox->kernel);
     enum capful_step step = drive(run);
     engine_leave();
     return step;

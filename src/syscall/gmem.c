@@ -8,7 +8,8 @@
 
 #define PIECE (1u << 20)
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "guest memory is little endian, and so is this code");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "guest memory is little endian, and so is this code");
 
 void *gmem_span(const struct process *process, struct gptr start, uint64_t len)
 {
@@ -47,8 +48,8 @@ bool gmem_put64(const struct process *process, struct gptr to, uint64_t value)
     return gmem_write(process, to, &value, sizeof value);
 }
 
-int gmem_text(const struct process *process, struct gptr start, uint64_t len, uint64_t max, int too_long,
-              struct str *ret)
+int gmem_text(const struct process *process, struct gptr start, uint64_t len, uint64_t max,
+              int too_long, struct str *ret)
 {
     if (len > max)
         return too_long;
@@ -90,7 +91,8 @@ int gmem_append(const struct process *process, struct buf *to, struct gptr from,
     return 0;
 }
 
-int iovecs_init(struct iovecs *iovecs, const struct process *process, struct gptr list, uint64_t count)
+int iovecs_init(struct iovecs *iovecs, const struct process *process, struct gptr list,
+                uint64_t count)
 {
     if (count > IOVEC_MAX)
         return ERRNO_INVAL;

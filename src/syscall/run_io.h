@@ -10,8 +10,8 @@
 struct run_io {
     const char *source; /* borrowed until the run ends */
     size_t source_len;
-    struct buf value;   /* JSON text; its ceiling is set by the owner */
-    struct buf error;   /* JSON object */
+    struct buf value; /* JSON text; its ceiling is set by the owner */
+    struct buf error; /* JSON object */
     bool has_value, has_error;
 };
 

@@ -27,7 +27,9 @@ int sys_clock_res_get(struct process *process, const uint64_t *args)
 {
     if ((uint32_t)args[0] > TIME_THREAD_CPU)
         return ERRNO_INVAL;
-    return gmem_put64(process, gptr(args[1]), (uint32_t)args[0] >= TIME_PROCESS_CPU ? 1000 : 1) ? 0 : ERRNO_FAULT;
+    return gmem_put64(process, gptr(args[1]), (uint32_t)args[0] >= TIME_PROCESS_CPU ? 1000 : 1)
+               ? 0
+               : ERRNO_FAULT;
 }
 
 int sys_clock_time_get(struct process *process, const uint64_t *args)
@@ -67,8 +69,8 @@ int sys_sched_yield(struct process *process, const uint64_t *args)
 
 /* ---- arguments and environment: strings laid end to end, and the addresses of their beginnings */
 
-static int put_strings(struct process *process, const struct buf *strings, uint32_t count, struct gptr list,
-                       struct gptr text)
+static int put_strings(struct process *process, const struct buf *strings, uint32_t count,
+                       struct gptr list, struct gptr text)
 {
     uint8_t *out = gmem_span(process, list, (uint64_t)count * 4);
     if (!out || !gmem_write(process, text, strings->data, strings->len))
@@ -82,8 +84,8 @@ static int put_strings(struct process *process, const struct buf *strings, uint3
     return 0;
 }
 
-static int put_sizes(struct process *process, const struct buf *strings, uint32_t count, struct gptr ret_count,
-                     struct gptr ret_len)
+static int put_sizes(struct process *process, const struct buf *strings, uint32_t count,
+                     struct gptr ret_count, struct gptr ret_len)
 {
     if (!gmem_span(process, ret_count, 4) || !gmem_put32(process, ret_len, (uint32_t)strings->len))
         return ERRNO_FAULT;

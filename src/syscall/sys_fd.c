@@ -133,7 +133,8 @@ int sys_path_filestat_get(struct process *process, const uint64_t *args)
     if (result == 0 && (uint32_t)args[1] & ~1u)
         result = ERRNO_INVAL;
     if (result == 0)
-        result = sys_vfs_result(vfs_stat(syscall_context(process)->vfs, at, path, args[1] & 1 ? VFS_FOLLOW : 0, &stat));
+        result = sys_vfs_result(
+            vfs_stat(syscall_context(process)->vfs, at, path, args[1] & 1 ? VFS_FOLLOW : 0, &stat));
     return result != 0 ? result : put_filestat(process, args[4], &stat);
 }
 
@@ -145,7 +146,8 @@ int sys_fd_filestat_set_size(struct process *process, const uint64_t *args)
 }
 
 /* fstflags: 1 atime given, 2 atime now, 4 mtime given, 8 mtime now. */
-static int decode_times(struct process *process, uint64_t flags, uint64_t *atime, uint64_t *mtime, unsigned *which)
+static int decode_times(struct process *process, uint64_t flags, uint64_t *atime, uint64_t *mtime,
+                        unsigned *which)
 {
     uint32_t f = (uint32_t)flags;
     uint64_t now = kernel_time_real(process->kernel);
@@ -185,8 +187,8 @@ int sys_path_filestat_set_times(struct process *process, const uint64_t *args)
         result = decode_times(process, args[6], &atime, &mtime, &which);
     if (result != 0)
         return result;
-    return sys_vfs_result(vfs_set_times(syscall_context(process)->vfs, at, path, args[1] & 1 ? VFS_FOLLOW : 0, atime,
-                                        mtime, which));
+    return sys_vfs_result(vfs_set_times(syscall_context(process)->vfs, at, path,
+                                        args[1] & 1 ? VFS_FOLLOW : 0, atime, mtime, which));
 }
 
 int sys_fd_prestat_get(struct process *process, const uint64_t *args)
@@ -262,7 +264,8 @@ int sys_fd_dup(struct process *process, const uint64_t *args)
     if (!gmem_span(process, gptr(args[3]), sizeof number))
         return ERRNO_FAULT;
     struct file *file = fd->file;
-    result = fdtab_insert(&process->fds, file, fd->rights, fd->inheriting, (uint32_t)args[1], &number);
+    result =
+        fdtab_insert(&process->fds, file, fd->rights, fd->inheriting, (uint32_t)args[1], &number);
     if (result != 0)
         return result;
     file_ref(file);

@@ -1,8 +1,8 @@
 /* Reading and writing: fd_read, fd_write, fd_pread, fd_pwrite, fd_readdir.
  *
- * A list of buffers is checked as a whole first. A read answers as soon as it has anything. A write goes on until all
- * is written, over as many waits as it takes: request.progress says how far it came. Large transfers go in pieces, and
- * the limits of the run are looked at between them.
+ * A list of buffers is checked as a whole first. A read answers as soon as it has anything. A write
+ * goes on until all is written, over as many waits as it takes: request.progress says how far it
+ * came. Large transfers go in pieces, and the limits of the run are looked at between them.
  */
 #include <string.h>
 
@@ -138,7 +138,8 @@ static int answer(struct transfer *t, struct gptr to, int result)
     return 0;
 }
 
-static int do_read(struct transfer *t, uint64_t number, uint64_t list, uint64_t count, struct gptr to)
+static int do_read(struct transfer *t, uint64_t number, uint64_t list, uint64_t count,
+                   struct gptr to)
 {
     struct fd *fd;
     struct iovecs iovecs;
@@ -157,7 +158,8 @@ static int do_read(struct transfer *t, uint64_t number, uint64_t list, uint64_t 
     return answer(t, to, result == FILE_PARKED ? SYS_PARK : result);
 }
 
-static int do_write(struct transfer *t, uint64_t number, uint64_t list, uint64_t count, struct gptr to)
+static int do_write(struct transfer *t, uint64_t number, uint64_t list, uint64_t count,
+                    struct gptr to)
 {
     struct fd *fd;
     struct iovecs iovecs;
@@ -215,11 +217,12 @@ struct guest_dirent {
 };
 _Static_assert(sizeof(struct guest_dirent) == 24, "WASI dirent");
 
-/* The last entry is cut where the buffer ends: a full buffer tells the guest that there is more, and it asks again from
- * the last cookie that it saw whole. */
+/* The last entry is cut where the buffer ends: a full buffer tells the guest that there is more,
+ * and it asks again from the last cookie that it saw whole. */
 static size_t put_dirent(uint8_t *out, size_t room, const struct file_dirent *entry)
 {
-    struct guest_dirent head = {entry->next, entry->ino, (uint32_t)entry->name.len, (uint32_t)entry->type};
+    struct guest_dirent head = {entry->next, entry->ino, (uint32_t)entry->name.len,
+                                (uint32_t)entry->type};
     size_t n = room < sizeof head ? room : sizeof head;
     memcpy(out, &head, n);
     if (n < sizeof head)

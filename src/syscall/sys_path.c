@@ -12,8 +12,8 @@ static struct vfs *vfs_of(const struct process *process)
 }
 
 /* The common beginning: where the path starts, and the path. */
-static int get_place(struct process *process, const uint64_t *args, uint64_t rights, struct vfs_at *ret_at,
-                     struct str *ret_path)
+static int get_place(struct process *process, const uint64_t *args, uint64_t rights,
+                     struct vfs_at *ret_at, struct str *ret_path)
 {
     int result = sys_get_at(process, args[0], rights, ret_at, NULL);
     return result != 0 ? result : sys_get_path(process, args[1], args[2], ret_path);
@@ -48,7 +48,9 @@ int sys_path_chmod(struct process *process, const uint64_t *args)
     struct vfs_at at;
     struct str path;
     int result = get_place(process, args, 0, &at, &path);
-    return result != 0 ? result : sys_vfs_result(vfs_chmod(vfs_of(process), at, path, (uint32_t)args[3] & 0777));
+    return result != 0
+               ? result
+               : sys_vfs_result(vfs_chmod(vfs_of(process), at, path, (uint32_t)args[3] & 0777));
 }
 
 int sys_path_link(struct process *process, const uint64_t *args)
@@ -75,7 +77,8 @@ int sys_path_rename(struct process *process, const uint64_t *args)
     int result = get_place(process, args, 0, &from, &from_path);
     if (result == 0)
         result = get_place(process, args + 3, CAPFUL_RIGHT_PATH_RENAME_TARGET, &to, &to_path);
-    return result != 0 ? result : sys_vfs_result(vfs_rename(vfs_of(process), from, from_path, to, to_path));
+    return result != 0 ? result
+                       : sys_vfs_result(vfs_rename(vfs_of(process), from, from_path, to, to_path));
 }
 
 int sys_path_symlink(struct process *process, const uint64_t *args)
@@ -124,8 +127,8 @@ struct open_request {
     uint64_t rights, inheriting;
 };
 
-/* Rights beyond those of the directory are refused; bits that name nothing here (sockets, numbers without meaning) are
- * left out: without a socket they allow nothing. */
+/* Rights beyond those of the directory are refused; bits that name nothing here (sockets, numbers
+ * without meaning) are left out: without a socket they allow nothing. */
 static int decode_rights(const uint64_t *args, const struct fd *dir, struct open_request *open)
 {
     const uint64_t known = RIGHTS_DIRECTORY | RIGHTS_SEEKABLE;
@@ -155,7 +158,8 @@ static int decode_open(struct process *process, const uint64_t *args, struct ope
     if ((flags & OPEN_CREATE) && (flags & OPEN_DIRECTORY))
         return ERRNO_INVAL;
     open->vfs_flags = (args[1] & 1 ? VFS_FOLLOW : 0u) | (flags & OPEN_CREATE ? VFS_CREATE : 0u) |
-                      (flags & OPEN_EXCLUSIVE ? VFS_EXCLUSIVE : 0u) | (flags & OPEN_TRUNCATE ? VFS_TRUNCATE : 0u) |
+                      (flags & OPEN_EXCLUSIVE ? VFS_EXCLUSIVE : 0u) |
+                      (flags & OPEN_TRUNCATE ? VFS_TRUNCATE : 0u) |
                       (flags & OPEN_DIRECTORY ? VFS_DIRECTORY : 0u);
     return gmem_span(process, gptr(args[8]), sizeof(uint32_t)) ? 0 : ERRNO_FAULT;
 }
@@ -172,11 +176,13 @@ int sys_path_open(struct process *process, const uint64_t *args)
         return result;
     bool reads = open.rights & (CAPFUL_RIGHT_FD_READ | CAPFUL_RIGHT_FD_READDIR);
     bool writes = open.rights & RIGHTS_WRITING;
-    result = vfs_open(vfs_of(process), open.at, open.path, open.vfs_flags, open.fd_flags, reads, writes, &file);
+    result = vfs_open(vfs_of(process), open.at, open.path, open.vfs_flags, open.fd_flags, reads,
+                      writes, &file);
     if (result != 0)
         return sys_vfs_result(result);
     uint64_t inheriting = file->ops->type == FILE_DIRECTORY ? open.inheriting : 0;
-    result = fdtab_insert(&process->fds, file, open.rights & rights_of_file(file), inheriting, 0, &number);
+    result = fdtab_insert(&process->fds, file, open.rights & rights_of_file(file), inheriting, 0,
+                          &number);
     if (result != 0) {
         file_unref(file);
         return result;
@@ -191,8 +197,8 @@ int sys_open_cwd(struct process *process, struct str path, struct file **ret, ch
     struct vfs *vfs = vfs_of(process);
     if (!process->cwd)
         return ERRNO_NOENT;
-    int result = vfs_open(vfs, (struct vfs_at){process->cwd, false}, path, VFS_FOLLOW | VFS_DIRECTORY, 0, true, false,
-                          &file);
+    int result = vfs_open(vfs, (struct vfs_at){process->cwd, false}, path,
+                          VFS_FOLLOW | VFS_DIRECTORY, 0, true, false, &file);
     if (result != 0)
         return sys_vfs_result(result);
     struct buf text = BUF_INIT(1u << 20);

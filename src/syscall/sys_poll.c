@@ -1,5 +1,5 @@
-/* poll_oneoff: waits for the first of many things. Times are made absolute at the first try, and every try looks at all
- * subscriptions again, so that what happened while others ran is seen. */
+/* poll_oneoff: waits for the first of many things. Times are made absolute at the first try, and
+ * every try looks at all subscriptions again, so that what happened while others ran is seen. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -32,14 +32,15 @@ _Static_assert(sizeof(struct guest_event) == 32, "WASI event");
 
 struct poll {
     struct process *process;
-    uint64_t start;     /* when the call was made */
+    uint64_t start; /* when the call was made */
     uint64_t now;
-    uint64_t deadline;  /* the earliest that has not passed */
+    uint64_t deadline; /* the earliest that has not passed */
     struct guest_event *out;
     uint32_t count;
 };
 
-static void add_event(struct poll *poll, const struct guest_subscription *s, int error, uint64_t bytes, unsigned hangup)
+static void add_event(struct poll *poll, const struct guest_subscription *s, int error,
+                      uint64_t bytes, unsigned hangup)
 {
     struct guest_event event = {.userdata = s->userdata,
                                 .error = (uint16_t)error,
@@ -88,10 +89,12 @@ static void look_at_file(struct poll *poll, const struct guest_subscription *s)
 static int wait_for_all(struct poll *poll, const struct guest_subscription *list, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        struct fd *fd = list[i].tag == EVENT_CLOCK ? NULL : fdtab_get(&poll->process->fds, list[i].id);
+        struct fd *fd =
+            list[i].tag == EVENT_CLOCK ? NULL : fdtab_get(&poll->process->fds, list[i].id);
         if (!fd || !fd->file->ops->queue)
             continue;
-        struct wait_queue *queue = fd->file->ops->queue(fd->file, list[i].tag == EVENT_READ ? READY_IN : READY_OUT);
+        struct wait_queue *queue =
+            fd->file->ops->queue(fd->file, list[i].tag == EVENT_READ ? READY_IN : READY_OUT);
         int result = queue ? wait_add(poll->process, queue) : 0;
         if (result != 0) {
             wait_leave(poll->process);
@@ -103,7 +106,8 @@ static int wait_for_all(struct poll *poll, const struct guest_subscription *list
     return SYS_PARK;
 }
 
-static int look_at_all(struct poll *poll, const struct guest_subscription *list, uint32_t n, struct gptr ret_count)
+static int look_at_all(struct poll *poll, const struct guest_subscription *list, uint32_t n,
+                       struct gptr ret_count)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (list[i].tag > EVENT_WRITE)
@@ -130,7 +134,8 @@ int sys_poll_oneoff(struct process *process, const uint64_t *args)
     if (n == 0 || n > SUBSCRIPTIONS_MAX)
         return ERRNO_INVAL;
     const void *in = gmem_span(process, gptr(args[0]), n * sizeof *list);
-    struct poll poll = {.process = process, .now = kernel_time_monotonic(process->kernel), .deadline = UINT64_MAX};
+    struct poll poll = {
+        .process = process, .now = kernel_time_monotonic(process->kernel), .deadline = UINT64_MAX};
     poll.out = gmem_span(process, gptr(args[1]), n * sizeof(struct guest_event));
     if (!in || !poll.out || !gmem_span(process, gptr(args[3]), sizeof n))
         return ERRNO_FAULT;

@@ -1,5 +1,5 @@
-/* System calls on processes. What makes or ends one is done on the host's stack: such a call defers itself when it is
- * made on a guest's. */
+/* System calls on processes. What makes or ends one is done on the host's stack: such a call defers
+ * itself when it is made on a guest's. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -23,7 +23,8 @@ struct spawn {
     bool own_group;
 };
 
-static int get_strings(struct process *process, uint32_t start, uint32_t len, struct str *ret, uint32_t *ret_count)
+static int get_strings(struct process *process, uint32_t start, uint32_t len, struct str *ret,
+                       uint32_t *ret_count)
 {
     struct str text;
     int result = gmem_text(process, gptr(start), len, STRINGS_MAX, ERRNO_2BIG, &text);
@@ -70,7 +71,8 @@ static int decode_spawn(struct process *process, uint64_t start, struct spawn *s
     spawn->maps = gmem_span(process, gptr(in.fds), in.fd_count * sizeof(struct capful_fd_map));
     if (!spawn->maps)
         return ERRNO_FAULT;
-    int result = gmem_text(process, gptr(in.program), in.program_len, NAME_MAX_, ERRNO_NOENT, &name);
+    int result =
+        gmem_text(process, gptr(in.program), in.program_len, NAME_MAX_, ERRNO_NOENT, &name);
     if (result == 0)
         result = get_strings(process, in.argv, in.argv_len, &spawn->argv, &spawn->argc);
     if (result == 0)
@@ -96,7 +98,8 @@ static int hand_on_fds(struct process *parent, struct process *child, const stru
         char *preopen = NULL;
         if (fd->preopen && !(preopen = mem_strdup(fd->preopen)))
             return ERRNO_NOMEM;
-        int result = fdtab_place(&child->fds, map.child, file_ref(fd->file), fd->rights, fd->inheriting);
+        int result =
+            fdtab_place(&child->fds, map.child, file_ref(fd->file), fd->rights, fd->inheriting);
         if (result != 0) {
             file_unref(fd->file);
             mem_free(preopen);
@@ -107,7 +110,8 @@ static int hand_on_fds(struct process *parent, struct process *child, const stru
     return 0;
 }
 
-static int give_strings(struct process *child, struct str argv, uint32_t argc, struct str envp, uint32_t envc)
+static int give_strings(struct process *child, struct str argv, uint32_t argc, struct str envp,
+                        uint32_t envc)
 {
     if (!process_charge(child, argv.len + envp.len) || !buf_add(&child->argv, argv.ptr, argv.len) ||
         !buf_add(&child->envp, envp.ptr, envp.len))
@@ -163,7 +167,8 @@ int sys_proc_spawn(struct process *process, const uint64_t *args)
 
 static int fill_clone(struct process *parent, struct process *child, uint32_t fn, uint32_t arg)
 {
-    int result = give_strings(child, buf_str(&parent->argv), parent->argc, buf_str(&parent->envp), parent->envc);
+    int result = give_strings(child, buf_str(&parent->argv), parent->argc, buf_str(&parent->envp),
+                              parent->envc);
     if (result == 0)
         result = fdtab_copy(&child->fds, &parent->fds, false);
     if (result != 0)
@@ -275,7 +280,8 @@ int sys_proc_getcwd(struct process *process, const uint64_t *args)
     if (!process->cwd_path)
         return ERRNO_NOENT;
     size_t len = strlen(process->cwd_path);
-    if (!gmem_span(process, gptr(args[0]), (uint32_t)args[1]) || !gmem_put32(process, gptr(args[2]), (uint32_t)len))
+    if (!gmem_span(process, gptr(args[0]), (uint32_t)args[1]) ||
+        !gmem_put32(process, gptr(args[2]), (uint32_t)len))
         return ERRNO_FAULT;
     if (len > (uint32_t)args[1])
         return ERRNO_RANGE;

@@ -1,4 +1,5 @@
-/* What the first program of a run gets and gives: its source, the run's value, the run's error. Nobody else may. */
+/* What the first program of a run gets and gives: its source, the run's value, the run's error.
+ * Nobody else may. */
 #include "base/json.h"
 #include "syscall/calls.h"
 
@@ -57,7 +58,8 @@ int sys_run_value(struct process *process, const uint64_t *args)
     int result = get_io(process, &io);
     if (result == 0)
         result = take_text(process, args, &io->value, &io->has_value);
-    /* It becomes a part of the result object: any program can call this, and must not write the rest of that, too. */
+    /* It becomes a part of the result object: any program can call this, and must not write the
+     * rest of that, too. */
     if (result == 0 && !json_check(buf_str(&io->value), JSON_STRICT, VALUE_DEPTH, NULL, NULL)) {
         io->has_value = false;
         result = ERRNO_INVAL;

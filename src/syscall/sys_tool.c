@@ -2,8 +2,8 @@
 #include "syscall/calls.h"
 #include "tool/tool.h"
 
-#define NO_FD       UINT32_MAX
-#define LIST_MAX    (64u << 20)
+#define NO_FD        UINT32_MAX
+#define LIST_MAX     (64u << 20)
 #define NAME_LEN_MAX 65536u
 
 static int get_tools(const struct process *process, struct tool_host **ret)
@@ -26,7 +26,8 @@ int sys_call_start(struct process *process, const uint64_t *args)
     if (result == 0)
         result = get_name(process, args[0], args[1], &name);
     if (result == 0)
-        result = gmem_text(process, gptr(args[2]), (uint32_t)args[3], UINT32_MAX, ERRNO_2BIG, &arguments);
+        result = gmem_text(process, gptr(args[2]), (uint32_t)args[3], UINT32_MAX, ERRNO_2BIG,
+                           &arguments);
     if (result != 0)
         return result;
     if (!gmem_span(process, gptr(args[4]), sizeof id))

@@ -1,4 +1,5 @@
-/* The table of system calls and the way in: rights of the first descriptor, the call, what remains to be tidied. */
+/* The table of system calls and the way in: rights of the first descriptor, the call, what remains
+ * to be tidied. */
 #include "syscall/table.h"
 
 #include <string.h>
@@ -15,22 +16,27 @@ enum {
 #define PARKS SYSCALL_PARKS
 
 const struct syscall syscalls[] = {
-#define SYSCALL_WASI(name, params, kind, rights) {#name, params, kind, true, SYS_##name, rights, sys_##name},
-#define SYSCALL_OWN(name, params, kind, rights)  {#name, params, kind, false, SYS_##name, rights, sys_##name},
+#define SYSCALL_WASI(name, params, kind, rights)                                                   \
+    {#name, params, kind, true, SYS_##name, rights, sys_##name},
+#define SYSCALL_OWN(name, params, kind, rights)                                                    \
+    {#name, params, kind, false, SYS_##name, rights, sys_##name},
 #include "abi/syscalls.def"
 };
 const size_t syscall_count = sizeof syscalls / sizeof syscalls[0];
 
 /* Calls on paths take CAPFUL_AT_CWD from our own guests; it carries every right. */
-static bool starts_at_cwd(const struct syscall *call, const struct process *process, uint64_t number)
+static bool starts_at_cwd(const struct syscall *call, const struct process *process,
+                          uint64_t number)
 {
-    return process->own_abi && (uint32_t)number == CAPFUL_AT_CWD && strncmp(call->name, "path_", 5) == 0;
+    return process->own_abi && (uint32_t)number == CAPFUL_AT_CWD &&
+           strncmp(call->name, "path_", 5) == 0;
 }
 
 static int check_rights(const struct syscall *call, struct process *process, uint64_t number)
 {
     struct fd *fd;
-    return starts_at_cwd(call, process, number) ? 0 : sys_get_fd(process, number, call->rights, &fd);
+    return starts_at_cwd(call, process, number) ? 0
+                                                : sys_get_fd(process, number, call->rights, &fd);
 }
 
 static int park(const struct syscall *call, struct process *process, const uint64_t *args)
@@ -96,7 +102,8 @@ int sys_get_fd(struct process *process, uint64_t number, uint64_t rights, struct
     return 0;
 }
 
-int sys_get_at(struct process *process, uint64_t number, uint64_t rights, struct vfs_at *ret, struct fd **ret_fd)
+int sys_get_at(struct process *process, uint64_t number, uint64_t rights, struct vfs_at *ret,
+               struct fd **ret_fd)
 {
     struct fd *fd = NULL;
     if (process->own_abi && (uint32_t)number == CAPFUL_AT_CWD) {
@@ -121,7 +128,8 @@ int sys_get_at(struct process *process, uint64_t number, uint64_t rights, struct
 int sys_get_path(struct process *process, uint64_t start, uint64_t len, struct str *ret)
 {
     struct str path;
-    int result = gmem_text(process, gptr(start), (uint32_t)len, process->kernel->limits.path, ERRNO_NAMETOOLONG, &path);
+    int result = gmem_text(process, gptr(start), (uint32_t)len, process->kernel->limits.path,
+                           ERRNO_NAMETOOLONG, &path);
     if (result != 0)
         return result;
     if (path.len == 0)

@@ -1,6 +1,7 @@
 /* The clocks as guests see them.
  *
- * Their monotonic clock shows one second at the start of the run: the runtime of Go takes 0 for a broken clock.
+ * Their monotonic clock shows one second at the start of the run: the runtime of Go takes 0 for a
+ * broken clock.
  */
 #ifndef CAPFUL_SYSCALL_TIME_H
 #define CAPFUL_SYSCALL_TIME_H

@@ -11,8 +11,9 @@
 #include "vfs/tree.h"
 
 #define LOOK_EVERY (1u << 20) /* bytes between looks whether the run must stop */
-#define LATER_MIN  4096u /* size of a chunk that is not the first: a sparse file pays for its map  \
-                          */
+#define LATER_MIN                                                                                  \
+    4096u /* size of a chunk that is not the first: a sparse file pays for its map                 \
+           */
 
 static size_t min_size(size_t a, uint64_t b)
 {

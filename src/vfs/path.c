@@ -2,8 +2,8 @@
  * stack than another.
  *
  * What is left to do is a text of our own; following a link puts the link's target in front of it.
- * Links are counted (limit `symlinks`), a path is at most `path` bytes long, a name 255. The host is
- * asked only about places that we walked to ourselves, and follows no link on the way, so that a
+ * Links are counted (limit `symlinks`), a path is at most `path` bytes long, a name 255. The host
+ * is asked only about places that we walked to ourselves, and follows no link on the way, so that a
  * link of the host leads where it leads inside the sandbox.
  *
  * Beneath (WASI): `depth` counts the directories entered below the start. Going up from depth 0, an
