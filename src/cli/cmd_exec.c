@@ -74,15 +74,16 @@ static int exec_file(const struct options *options)
     struct program program = {CAPFUL_WASM, NULL, 0, options->file, options->arguments, true};
     struct buf image;
     size_t len;
-    struct launch *launch = launch_new(options);
-    if (!launch)
-        return EXIT_USAGE;
+    struct launch *launch;
+    int failed = launch_new(options, &launch);
+    if (failed)
+        return failed;
     char *module = launch_read_file(options->file, &len);
     if (!module)
         return EXIT_USAGE;
     const char *wrong = not_a_module(module, len);
-    int failed = wrong ? term_fail(EXIT_USAGE, "%s is %s", options->file, wrong)
-                       : get_image(options->file, (struct str){module, len}, &image);
+    failed = wrong ? term_fail(EXIT_USAGE, "%s is %s", options->file, wrong)
+                   : get_image(options->file, (struct str){module, len}, &image);
     mem_free(module);
     if (failed)
         return failed;

@@ -11,8 +11,9 @@ static int run_code(const struct options *options)
 {
     struct program program = {CAPFUL_JAVASCRIPT, options->code,      strlen(options->code),
                               "<eval>",          options->arguments, true};
-    struct launch *launch = launch_new(options);
-    return launch ? launch_run(launch, &program) : EXIT_USAGE;
+    struct launch *launch;
+    int failed = launch_new(options, &launch);
+    return failed ? failed : launch_run(launch, &program);
 }
 
 /* What is no JavaScript and can be told by its first bytes. */
@@ -28,9 +29,10 @@ static const char *not_a_script(const char *text, size_t len)
 static int run_file(const struct options *options)
 {
     struct program program = {CAPFUL_JAVASCRIPT, NULL, 0, options->file, options->arguments, true};
-    struct launch *launch = launch_new(options);
-    if (!launch)
-        return EXIT_USAGE;
+    struct launch *launch;
+    int failed = launch_new(options, &launch);
+    if (failed)
+        return failed;
     char *text = launch_read_file(options->file, &program.len);
     if (!text)
         return EXIT_USAGE;

@@ -164,24 +164,21 @@ static int make_policy(struct launch *launch, struct capful_error *err)
     return configure_engine(options->command, &limits, err);
 }
 
-struct launch *launch_new(const struct options *options)
+int launch_new(const struct options *options, struct launch **ret)
 {
     struct launch *launch = mem_zalloc(sizeof *launch);
     struct capful_error err;
-    if (!launch) {
-        term_fail(0, "out of memory");
-        return NULL;
-    }
+    if (!launch)
+        return term_fail(EXIT_FAULT, "out of memory");
     launch->options = options;
     launch->result_fd = -1;
     int failed = make_policy(launch, &err);
     if (!failed)
         failed = capful_sandbox_new(launch->policy, &launch->sandbox, &err);
-    if (failed) {
-        launch_failed(&err);
-        return NULL;
-    }
-    return launch;
+    if (failed)
+        return launch_failed(&err);
+    *ret = launch;
+    return 0;
 }
 
 /* ------------------------------------------------------------------ streams */

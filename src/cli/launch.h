@@ -13,9 +13,9 @@ struct program {
     bool input; /* stdin is the guest's */
 };
 
-/* Checks that need no program: the policy, mounts, limits. NULL after a message. */
+/* Checks that need no program: the policy, mounts, limits. 0, or the exit code after a message. */
 struct launch;
-struct launch *launch_new(const struct options *options);
+int launch_new(const struct options *options, struct launch **ret);
 /* Runs it, prints what is to be printed; the exit code of capful. */
 int launch_run(struct launch *launch, const struct program *program);
 
