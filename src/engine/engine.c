@@ -16,9 +16,11 @@
 #define RESERVATION       (UINT64_C(4) << 30)
 #define WASM_STACK        (36u << 20)
 #define ASYNC_STACK       (40u << 20)
-#define STACK_KEPT  (64u << 10) /* bytes of a fiber's stack that stay resident between processes */
-#define MEMORY_KEPT (1u << 20)
-#define TABLE_KEPT  (64u << 10)
+/* What stays resident in a slot between processes. More memory would make every later run in that
+ * slot pay for one that was large. */
+#define STACK_KEPT        (32u << 10)
+#define MEMORY_KEPT       (512u << 10)
+#define TABLE_KEPT        (64u << 10)
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t slot_freed = PTHREAD_COND_INITIALIZER;
