@@ -50,8 +50,8 @@ static int walk(struct rig *rig, struct str path, struct file_stat *ret)
     struct buf rest = BUF_INIT(1u << 20);
     unsigned links = 0;
     int e = path.len == 0                   ? ERRNO_NOENT
-            : path.ptr[0] == '/'            ? ERRNO_NOTCAPABLE
             : memchr(path.ptr, 0, path.len) ? ERRNO_INVAL
+            : path.ptr[0] == '/'            ? ERRNO_NOTCAPABLE
                                             : -1;
     for (buf_add_str(&rest, path); e == -1;) {
         size_t len = strcspn(rest.data, "/"), skip = len + strspn(rest.data + len, "/");
