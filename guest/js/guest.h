@@ -77,6 +77,8 @@ struct text {
     size_t len;
     const char *owned; /* JS string to be freed */
 };
+/* Lone surrogates in JSON text, which JSON.stringify escapes, become U+FFFD in place. */
+void text_mend_json(char *json, size_t len);
 int text_get(JSContext *ctx, struct text *ret_text, JSValueConst value);
 void text_free(JSContext *ctx, struct text *text);
 /* UTF-8 to a string; what is not well-formed becomes U+FFFD. */

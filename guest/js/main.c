@@ -20,7 +20,7 @@
 #include <string.h>
 
 #ifdef __wasm__
-/* The shadow stack is 1.5 MiB; the rest is left to library code that does not look. */
+/* The shadow stack is 2 MiB (STACK in CMakeLists.txt); the rest is left to library code that does not look. */
 #define STACK_LIMIT (1664 * 1024)
 void __wasm_call_ctors(void);
 #else

@@ -294,6 +294,7 @@ int script_give_value(JSValue value)
     JS_FreeValue(ctx, json);
     if (!str)
         return -1;
+    text_mend_json((char *)str, len);
     int refused = capful_run_value((capful_word)str, len);
     JS_FreeCString(ctx, str);
     if (refused) {

@@ -279,6 +279,36 @@ static int hex_digit(int c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static int code_unit(const char *digits)
+{
+    int code = 0, i;
+
+    for (i = 0; i < 4; i++)
+        code = code * 16 + hex_digit(digits[i]);
+    return code;
+}
+
+/* The escape of half a pair stands for no character: hosts refuse it. U+FFFD is written as long. */
+void text_mend_json(char *json, size_t len)
+{
+    char *p = json, *end = json + len;
+    int code;
+
+    while ((p = memchr(p, '\\', end - p)) != NULL && end - p >= 6) {
+        if (p[1] != 'u') {
+            p += 2;
+            continue;
+        }
+        code = code_unit(p + 2);
+        if (code >= 0xd800 && code < 0xdc00 && end - p >= 12 && p[6] == '\\' && p[7] == 'u' &&
+            code_unit(p + 8) >= 0xdc00 && code_unit(p + 8) < 0xe000)
+            p += 6;
+        else if (code >= 0xd800 && code < 0xe000)
+            memcpy(p + 2, "fffd", 4);
+        p += 6;
+    }
+}
+
 static int base64_digit(int c)
 {
     if (c >= 'A' && c <= 'Z')

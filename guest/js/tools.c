@@ -191,8 +191,10 @@ static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValu
     if (str[0] != '{')
         ret = reject_with("toolMisused", data[0],
                           JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
-    else
+    else {
+        text_mend_json((char *)str, len);
         ret = start_call(ctx, data[0], str, len);
+    }
     JS_FreeCString(ctx, str);
     return ret;
 }

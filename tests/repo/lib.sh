@@ -27,6 +27,12 @@ project_files() {
     fi
 }
 
+# The functions of the public header; a declaration may have several lines.
+public_functions() {
+    tr '\n' ' ' <include/capful/capful.h | grep -oE 'CAPFUL_API[^;(]*[ *]capful_[a-z0-9_]+\(' |
+        sed 's/.*[ *]\(capful_[a-z0-9_]*\)($/\1/' | sort -u
+}
+
 done_checking() {
     [ "$failed" = 0 ] && echo "$*"
     exit "$failed"
