@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "policy/policy.h"
+#include "tool/command.h"
 #include "tool_rig.h"
 
 static char directory[64];
@@ -73,7 +74,17 @@ static void end(struct tool_rig *rig)
 {
     char command[128];
     rig_end(rig);
-    EQ(waitpid(-1, NULL, WNOHANG), -1);
+    /* A program that was killed may take its time to die on a busy machine: it is reaped at a later
+     * occasion. */
+    siginfo_t info;
+    int left = 0;
+    for (int i = 0; i < 500 && left == 0; i++) {
+        command_reap_killed();
+        left = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+        if (left == 0)
+            usleep(10000);
+    }
+    EQ(left, -1);
     EQ(errno, ECHILD);
     snprintf(command, sizeof command, "rm -rf %s", directory);
     EQ(system(command), 0);
