@@ -44,12 +44,17 @@ function(add_guest name)
         if("-w" IN_LIST extra)
             set(warnings)
         endif()
+        # Fetched sources keep their dates, whatever was patched: their stamp tells.
+        set(stamp)
+        if(path MATCHES "^${deps}/")
+            set(stamp ${deps}/sdists.stamp)
+        endif()
         set(object ${dir}/${stem}.o)
         add_custom_command(
             OUTPUT ${object}
             COMMAND ${CAPFUL_GUEST_CC} ${guest_flags} ${warnings} ${G_FLAGS} ${G_INCLUDES} ${extra}
                     -MD -MT ${object} -MF ${object}.d -c ${path} -o ${object}
-            DEPENDS ${path} ${G_HEADERS}
+            DEPENDS ${path} ${stamp} ${G_HEADERS}
             DEPFILE ${object}.d
             COMMENT "Guest ${name}: ${stem}.c"
             VERBATIM)

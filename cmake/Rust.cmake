@@ -13,7 +13,7 @@ set(rust_sources
     compile/src/preinit.rs)
 list(TRANSFORM rust_sources PREPEND ${CMAKE_SOURCE_DIR}/rust/)
 set(rust_depends ${rust_sources} ${CMAKE_SOURCE_DIR}/scripts/build-rust
-    ${CMAKE_SOURCE_DIR}/build/deps/stamp)
+    ${CMAKE_SOURCE_DIR}/build/deps/crates.stamp)
 
 # Cargo's own progress is shown as it goes; the terminal also keeps the two from running at once.
 set(capful_compile ${rust_dir}/capful-compile)

@@ -251,7 +251,7 @@ static void no_devices(void)
         EQ(do_stat(&h.rig, "null", true, &stat), 0);
         EQ(stat.type, FILE_CHARACTER);
         int e = vfs_chmod(h.rig.vfs, at(&h.rig), STR("null"), 0600);
-    OK(e == 0 || e == ERRNO_ACCES); /* hosts before Linux 6.6 need an open file for it */
+        OK(e == 0 || e == ERRNO_ACCES); /* hosts before Linux 6.6 need an open file for it */
     }
     /* The same where the kind is found out only after opening. */
     struct hostdir *dir;
