@@ -221,25 +221,26 @@ static void end(struct capful_sandbox *sandbox)
     buf_release(&sandbox->io.error);
 }
 
+static int load_image(struct capful_run *run, struct image **ret, struct capful_error *err)
+{
+    const struct capful_job *job = &run->job;
+    int result = engine_start(err);
+    if (result == 0 && job->language == CAPFUL_WASM)
+        result = engine_image_load(job->source, job->source_len, &run->loaded, err);
+    if (result != 0)
+        return result;
+    *ret = job->language == CAPFUL_WASM ? run->loaded : engine_image(STR("js"), err);
+    return *ret ? 0 : CAPFUL_EENGINE;
+}
+
+/* The kernel begins first, so that a cancel counts from here on, however long the engine takes to
+ * start. */
 static int prepare(struct capful_run *run, struct capful_error *err)
 {
     struct capful_sandbox *sandbox = run->sandbox;
     struct kernel *kernel = &sandbox->kernel;
     const struct capful_job *job = &run->job;
     struct image *image;
-    int result = engine_start(err);
-    if (result != 0)
-        return result;
-    if (job->language == CAPFUL_WASM) {
-        result = engine_image_load(job->source, job->source_len, &run->loaded, err);
-        if (result != 0)
-            return result;
-        image = run->loaded;
-    } else {
-        image = engine_image(STR("js"), err);
-        if (!image)
-            return CAPFUL_EENGINE;
-    }
     kernel_begin(kernel);
     if (job->flags & CAPFUL_HAS_SEED)
         kernel_seed(kernel, job->seed);
@@ -249,9 +250,12 @@ static int prepare(struct capful_run *run, struct capful_error *err)
     }
     io_begin(sandbox, job);
     tool_begin(sandbox->context.tools, job->on_call, job->context);
-    engine_enter();
-    result = start_process(run, image, err);
-    engine_leave();
+    int result = load_image(run, &image, err);
+    if (result == 0) {
+        engine_enter();
+        result = start_process(run, image, err);
+        engine_leave();
+    }
     if (result != 0)
         end(sandbox);
     return result;
