@@ -268,12 +268,14 @@ static int show(struct launch *launch, const struct program *program, struct cap
                           .program = program->name,
                           .mid_line = launch->mid_line,
                           .result_fd = launch->result_fd};
-    if (launch->output_error && launch->output_error != EPIPE) {
-        int code = show_result(&shown, true);
-        return term_fail(code < 125 ? EXIT_FAULT : code, "stdout cannot be written: %s",
-                         strerror(launch->output_error));
-    }
-    return show_result(&shown, launch->output_error != 0);
+    int error = launch->output_error;
+    int code = show_result(&shown, error != 0);
+    if (error == 0 || stop_signal() != 0)
+        return code;
+    /* How the program took it, or whether it was cancelled first, is a matter of luck. */
+    if (error == EPIPE)
+        return EXIT_SIGNAL + SIGPIPE;
+    return term_fail(EXIT_FAULT, "stdout cannot be written: %s", strerror(error));
 }
 
 int launch_run(struct launch *launch, const struct program *program)
