@@ -296,7 +296,8 @@ struct capful_job {
     const char *cwd;         /* NULL: /workspace */
     /* Directories that a CAPFUL_WASM program finds opened, "GUEST_DIR" or "GUEST_DIR::NAME", from
      * descriptor 3 on; NULL-terminated. NULL: cwd as ".", then each directory of the root under its
-     * own name. */
+     * own name. A program that exports "entry" reaches the whole tree by the calls that it speaks: it
+     * is refused (CAPFUL_EINVAL) where this is given. */
     const char *const *preopens;
     const void *input; /* stdin as bytes; borrowed until the run ends */
     size_t input_len;

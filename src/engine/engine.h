@@ -44,6 +44,9 @@ struct image *engine_image(struct str name, struct capful_error *err);
 /* A program compiled by capful-compile of this version. The bytes are native code and trusted: they
  * must come from a place that only this user can write. */
 int engine_image_load(const void *bytes, size_t len, struct image **ret, struct capful_error *err);
+/* It makes the calls of module "capful" as our own guests do, which start paths at the root or the
+ * working directory whatever descriptors the program holds. */
+bool engine_image_is_own(const struct image *image);
 void engine_image_free(struct image *image); /* of engine_image_load, once no process uses it */
 
 #endif

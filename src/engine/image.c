@@ -155,6 +155,11 @@ static bool speaks_own(const wasmtime_module_t *module)
     return found;
 }
 
+bool engine_image_is_own(const struct image *image)
+{
+    return image->own;
+}
+
 int engine_image_load(const void *bytes, size_t len, struct image **ret, struct capful_error *err)
 {
     char text[256] = "";

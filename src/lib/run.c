@@ -229,6 +229,13 @@ static int load_image(struct capful_run *run, struct image **ret, struct capful_
         result = engine_image_load(job->source, job->source_len, &run->loaded, err);
     if (result != 0)
         return result;
+    /* A program chooses by its exports which calls it speaks. It must not choose by that to see
+     * more than the directories that the host picked. */
+    if (job->language == CAPFUL_WASM && job->preopens && engine_image_is_own(run->loaded))
+        return err_set(
+            err, CAPFUL_EINVAL,
+            "a program that exports \"entry\" reaches the whole tree of the sandbox and cannot be "
+            "confined to some directories: build it as a WASI program (\"_start\")");
     *ret = job->language == CAPFUL_WASM ? run->loaded : engine_image(STR("js"), err);
     return *ret ? 0 : CAPFUL_EENGINE;
 }
@@ -240,7 +247,7 @@ static int prepare(struct capful_run *run, struct capful_error *err)
     struct capful_sandbox *sandbox = run->sandbox;
     struct kernel *kernel = &sandbox->kernel;
     const struct capful_job *job = &run->job;
-    struct image *image;
+    struct image *image = NULL;
     kernel_begin(kernel);
     if (job->flags & CAPFUL_HAS_SEED)
         kernel_seed(kernel, job->seed);
