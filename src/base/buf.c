@@ -87,6 +87,24 @@ bool buf_printf(struct buf *buf, const char *format, ...)
     return ok;
 }
 
+/* One character, or U+FFFD for a byte that begins none; how many bytes of the text it was. */
+static size_t add_character(struct buf *buf, const char *text, size_t len)
+{
+    size_t n = utf8_next(text, len, NULL);
+    if (n)
+        buf_add(buf, text, n);
+    else
+        buf_add_text(buf, "\xef\xbf\xbd");
+    return n ? n : 1;
+}
+
+bool buf_add_utf8(struct buf *buf, struct str text)
+{
+    for (size_t i = 0; i < text.len;)
+        i += add_character(buf, text.ptr + i, text.len - i);
+    return !buf->failed;
+}
+
 bool buf_add_json_string(struct buf *buf, struct str text)
 {
     buf_add_char(buf, '"');
@@ -111,12 +129,7 @@ bool buf_add_json_string(struct buf *buf, struct str text)
             buf_add(buf, text.ptr + i, run - i);
             i = run;
         } else {
-            size_t n = utf8_next(text.ptr + i, text.len - i, NULL);
-            if (n)
-                buf_add(buf, text.ptr + i, n);
-            else
-                buf_add_text(buf, "\xef\xbf\xbd");
-            i += n ? n : 1;
+            i += add_character(buf, text.ptr + i, text.len - i);
         }
     }
     return buf_add_char(buf, '"');

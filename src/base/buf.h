@@ -44,6 +44,8 @@ bool buf_vprintf(struct buf *buf, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 /* Appends a JSON string literal, quotes included; bytes that are not UTF-8 become U+FFFD. */
 bool buf_add_json_string(struct buf *buf, struct str text);
+/* Appends text as UTF-8: each byte that belongs to no sequence becomes U+FFFD. */
+bool buf_add_utf8(struct buf *buf, struct str text);
 void buf_drop_front(struct buf *buf, size_t len);
 static inline bool buf_failed(const struct buf *buf)
 {

@@ -8,7 +8,6 @@
  */
 #include "engine/internal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
@@ -174,6 +173,6 @@ int instance_clone(struct process *parent, struct process *child, uint32_t fn, u
         }
     }
     if (result == 0)
-        result = instance_enter(to, fn, arg);
+        instance_enter(to, fn, arg);
     return result == 0 ? 0 : instance_abandon(to, result);
 }

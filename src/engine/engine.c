@@ -1,7 +1,6 @@
 /* One wasmtime engine for the whole process, made at the first run. */
 #include "engine/internal.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

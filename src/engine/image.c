@@ -21,12 +21,14 @@ static struct built_in {
     const char *name;
     uint8_t *start[2], *end[2]; /* fast, plain */
     struct image *image;
+    bool failed;
 } built_ins[] = {
 #define X(name)                                                                                    \
     {#name,                                                                                        \
      {image_##name##_fast_start, image_##name##_plain_start},                                      \
      {image_##name##_fast_end, image_##name##_plain_end},                                          \
-     NULL},
+     NULL,                                                                                         \
+     false},
     IMAGES(X)
 #undef X
 };
@@ -129,8 +131,11 @@ struct image *engine_image(struct str name, struct capful_error *err)
          * bytes. */
         pthread_mutex_lock(&mutex);
         image = b->image;
-        if (!image) {
+        if (!image && b->failed) {
+            err_set(err, CAPFUL_EENGINE, "the image of %s could not be loaded before", b->name);
+        } else if (!image) {
             image = load_built_in(b, err);
+            b->failed = !image;
             __atomic_store_n(&b->image, image, __ATOMIC_RELEASE);
         }
         pthread_mutex_unlock(&mutex);

@@ -158,14 +158,13 @@ int instance_make(struct instance *instance)
     return find_exports(instance, &handle);
 }
 
-int instance_enter(struct instance *instance, uint32_t fn, uint32_t arg)
+void instance_enter(struct instance *instance, uint32_t fn, uint32_t arg)
 {
     wasmtime_val_t values[2] = {{.kind = WASMTIME_I32, .of.i32 = (int32_t)fn},
                                 {.kind = WASMTIME_I32, .of.i32 = (int32_t)arg}};
     instance->future = wasmtime_func_call_async(instance->context, &instance->entry, values,
                                                 instance->image->own ? 2 : 0, NULL, 0,
                                                 &instance->trap, &instance->error);
-    return 0;
 }
 
 /* Gives back what a process was charged for its memory. */
@@ -192,7 +191,7 @@ static int create(struct process *process)
     process->own_abi = process->image->own;
     int result = instance_make(instance);
     if (result == 0)
-        result = instance_enter(instance, 0, 0);
+        instance_enter(instance, 0, 0);
     return result == 0 ? 0 : instance_abandon(instance, result);
 }
 

@@ -37,7 +37,6 @@ struct instance {
     int32_t clone_stack;  /* the caller's stack pointer at proc_clone */
     wasm_trap_t *trap;
     wasmtime_error_t *error;
-    struct instance *next; /* free list */
 };
 
 wasm_engine_t *engine_get(void);
@@ -53,7 +52,7 @@ int image_finish(struct image *image, struct capful_error *err); /* module is se
 
 /* A fresh instance of image for instance->process, its exports looked up; errno of the guest. */
 int instance_make(struct instance *instance);
-int instance_enter(struct instance *instance, uint32_t fn, uint32_t arg);
+void instance_enter(struct instance *instance, uint32_t fn, uint32_t arg);
 void instance_refresh(struct instance *instance, wasmtime_context_t *context);
 struct instance *instance_new(struct process *process);
 void instance_free(struct instance *instance);
@@ -67,7 +66,6 @@ void take_trap(wasm_trap_t *trap, char *text, size_t size);
 
 void clone_fork_child(void);
 void ticker_fork_child(void);
-bool ticker_running(void);
 void ticker_enter(wasm_engine_t *engine);
 void ticker_leave(void);
 

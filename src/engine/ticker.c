@@ -63,11 +63,6 @@ static void start_thread(wasm_engine_t *engine)
     pthread_attr_destroy(&attributes);
 }
 
-bool ticker_running(void)
-{
-    return atomic_load(&state) != 0;
-}
-
 void ticker_enter(wasm_engine_t *engine)
 {
     atomic_fetch_add(&guests, 1);

@@ -45,7 +45,6 @@ void kernel_begin(struct kernel *kernel)
     kernel->random_seeded = false;
     kernel->memory_peak = kernel->memory_used;
     kernel->processes_started = 0;
-    kernel->output_used[0] = kernel->output_used[1] = 0;
     kernel->pipes_made = 0;
     kernel->wall_start = kernel->clock_origin = clock_monotonic();
     kernel->wall_paused = kernel->pause_start = 0;

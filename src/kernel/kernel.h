@@ -70,7 +70,6 @@ struct kernel {
 
     uint64_t memory_used, memory_peak;
     uint64_t processes_started;
-    uint64_t output_used[2];
 
     uint64_t wall_start, wall_paused, pause_start; /* host time; pause_start 0: not paused */
     uint64_t cpu_used;    /* ns of guests and kernel, up to the last look */

@@ -63,13 +63,10 @@ struct capful_run {
     struct image *loaded; /* image of CAPFUL_WASM, freed at the end */
     struct stdio stdio;
     struct stdio_end ends[3];
-    int wake_fd;      /* eventfd: cancel, answers from other threads */
     int epoll_fd;     /* made when the host asks for a descriptor */
     uint64_t timeout; /* ns until a step is due; UINT64_MAX none */
     enum capful_step state;
-    bool driving;      /* inside capful_run_step: callbacks must not step, reset or free */
-    bool waiting;      /* the wall clock stands: only tools are being waited for */
-    uint64_t cpu_used; /* ns of guest code so far */
+    bool driving; /* inside capful_run_step: callbacks must not step, reset or free */
 };
 
 /* stdio.c */

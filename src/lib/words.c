@@ -2,21 +2,12 @@
  * not, so that nothing is done twice. */
 #include "lib/sandbox.h"
 
-#include "base/utf8.h"
-
 static void add_block(struct buf *out, const char *title, struct str text)
 {
     if (text.len == 0)
         return;
     buf_printf(out, "%s:\n", title);
-    for (size_t i = 0; i < text.len;) {
-        size_t n = utf8_next(text.ptr + i, text.len - i, NULL);
-        if (n)
-            buf_add(out, text.ptr + i, n);
-        else
-            buf_add_text(out, "\xef\xbf\xbd");
-        i += n ? n : 1;
-    }
+    buf_add_utf8(out, text);
     if (text.ptr[text.len - 1] != '\n')
         buf_add_char(out, '\n');
 }
