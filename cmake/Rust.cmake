@@ -15,7 +15,7 @@ list(TRANSFORM rust_sources PREPEND ${CMAKE_SOURCE_DIR}/rust/)
 set(rust_depends ${rust_sources} ${CMAKE_SOURCE_DIR}/scripts/build-rust
     ${CMAKE_SOURCE_DIR}/build/deps/crates.stamp)
 
-# Cargo's own progress is shown as it goes; the terminal also keeps the two from running at once.
+# The two are built at once; of the longer one cargo's own progress is shown as it goes.
 set(capful_compile ${rust_dir}/capful-compile)
 add_custom_command(
     OUTPUT ${CMAKE_BINARY_DIR}/rust-compile.stamp
@@ -32,7 +32,7 @@ add_custom_command(
     COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/rust-runtime.stamp
     DEPENDS ${rust_depends}
     COMMENT "Building the runtime (some minutes, once)"
-    USES_TERMINAL VERBATIM)
+    VERBATIM)
 add_custom_target(rust_compile DEPENDS ${CMAKE_BINARY_DIR}/rust-compile.stamp)
 add_custom_target(rust_runtime DEPENDS ${CMAKE_BINARY_DIR}/rust-runtime.stamp)
 
