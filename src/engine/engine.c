@@ -84,7 +84,8 @@ static void fork_child(void)
     pthread_cond_t new_cond = PTHREAD_COND_INITIALIZER;
     mutex = new_mutex;
     slot_freed = new_cond;
-    clone_fork_child();
+    dirty_fork_child();
+    warm_fork_child();
     ticker_fork_child();
 }
 
@@ -116,7 +117,7 @@ static int start_locked(struct capful_error *err)
     if (fast)
         signals_installed();
     if (!fork_handler)
-        pthread_atfork(NULL, NULL, fork_child);
+        pthread_atfork(warm_fork_prepare, warm_fork_parent, fork_child);
     fork_handler = true;
     atomic_store_explicit(&engine, made, memory_order_release);
     return 0;
@@ -191,7 +192,7 @@ bool engine_take_slot(void)
     return false;
 }
 
-static void tell_waiters(void)
+void engine_tell_waiters(void)
 {
     if (atomic_load(&waiting)) {
         pthread_mutex_lock(&mutex);
@@ -203,7 +204,7 @@ static void tell_waiters(void)
 void engine_give_slot(void)
 {
     atomic_fetch_sub(&slots_used, 1);
-    tell_waiters();
+    engine_tell_waiters();
 }
 
 bool engine_take_memory(uint64_t bytes)
@@ -222,7 +223,7 @@ void engine_give_memory(uint64_t bytes)
     if (options.max_memory == 0 || bytes == 0)
         return;
     atomic_fetch_sub(&memory_used, bytes);
-    tell_waiters();
+    engine_tell_waiters();
 }
 
 bool engine_wait_slot(uint64_t timeout_ns)

@@ -1,11 +1,14 @@
 /* The engine: the only room that knows wasmtime. It runs guest programs for the kernel.
  *
- *   engine.c    one wasmtime engine for the whole process: made at the first run, in the kind that
- * the host allows ticker.c    the thread that moves the epoch while guests run, so that time slices
- * end signals.c   the trap handlers stay in front, whatever others install image.c     guest
- * programs: those in the binary, those of the user link.c      the imports of a guest: from the
- * table of system calls instance.c  create, resume, destroy: one process, one store, one pooled
- * instance, one fiber clone.c     the copy of a process
+ * - engine.c: one wasmtime engine for the whole process, in the kind that the host allows
+ * - ticker.c: the thread that moves the epoch while guests run, so that time slices end
+ * - signals.c: the trap handlers stay in front, whatever others install
+ * - image.c: guest programs, those in the binary and those of the user
+ * - link.c: the imports of a guest, from the table of system calls
+ * - instance.c: one process is one store, one pooled instance, one fiber
+ * - warm.c: instances that are used again
+ * - clone.c: the copy of a process
+ * - dirty.c: which pages of a memory were written
  *
  * There are two kinds of images of each program. `fast` needs address space for reservations and
  * guard pages, memfd_create for copy-on-write memory, and signal handlers for traps; `plain` needs

@@ -36,7 +36,41 @@ enum { BUILT_INS = sizeof built_ins / sizeof built_ins[0] };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-int image_finish(struct image *image, struct capful_error *err)
+/* Behind each image stands what the compiler found out (rust/compile/src/trailer.rs). */
+struct trailer {
+    uint8_t magic[8];
+    uint8_t flags[8]; /* little endian */
+};
+#define TRAILER_REUSABLE 1u
+
+static bool take_trailer(struct image *image, const uint8_t *bytes, size_t *len)
+{
+    static const uint8_t magic[8] = {'c', 'a', 'p', 'f', 'u', 'l', 1, '\n'};
+    struct trailer trailer;
+    if (*len < sizeof trailer)
+        return false;
+    memcpy(&trailer, bytes + *len - sizeof trailer, sizeof trailer);
+    if (memcmp(trailer.magic, magic, sizeof magic) != 0)
+        return false;
+    *len -= sizeof trailer;
+    image->reusable = (trailer.flags[0] & TRAILER_REUSABLE) != 0;
+    return true;
+}
+
+static void find_initial_memory(struct image *image)
+{
+    const uint8_t *bytes;
+    size_t len;
+    uint64_t at;
+    if (rt_module_memory(image->module, &bytes, &len, &at) && at % IMAGE_PAGE == 0 &&
+        len % IMAGE_PAGE == 0) {
+        image->initial = len > 0 ? bytes : image_page(image, 0);
+        image->initial_at = (size_t)at;
+        image->initial_len = len;
+    }
+}
+
+static int image_finish(struct image *image, struct capful_error *err)
 {
     wasmtime_error_t *error =
         wasmtime_linker_instantiate_pre(engine_linker(), image->module, &image->pre);
@@ -46,6 +80,8 @@ int image_finish(struct image *image, struct capful_error *err)
         image->pre = NULL;
         return err_set(err, CAPFUL_EINVAL, "the program cannot be linked: %s", text);
     }
+    find_initial_memory(image);
+    image->reusable = image->reusable && image->initial && image->own;
     void *start, *end;
     wasmtime_module_image_range(image->module, &start, &end);
     signals_add_code(start, (size_t)((char *)end - (char *)start));
@@ -56,6 +92,7 @@ void engine_image_free(struct image *image)
 {
     if (!image)
         return;
+    warm_drop_image(image);
     if (image->pre) {
         void *start, *end;
         wasmtime_module_image_range(image->module, &start, &end);
@@ -64,7 +101,6 @@ void engine_image_free(struct image *image)
     }
     if (image->module)
         wasmtime_module_delete(image->module);
-    mem_free((void *)image->pristine);
     mem_free(image);
 }
 
@@ -105,6 +141,7 @@ static struct image *load_built_in(struct built_in *b, struct capful_error *err)
     snprintf(image->name, sizeof image->name, "%s", b->name);
     image->own = true;
     size_t len = (size_t)(b->end[kind] - b->start[kind]);
+    take_trailer(image, b->start[kind], &len);
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, name_file);
     image->module = rt_module_in_place(engine_get(), b->start[kind], len, text, sizeof text);
@@ -172,15 +209,18 @@ int engine_image_load(const void *bytes, size_t len, struct image **ret, struct 
     if (!image)
         return err_nomem(err);
     snprintf(image->name, sizeof image->name, "program");
-    image->module = rt_module_from_bytes(engine_get(), bytes, len, text, sizeof text);
+    if (take_trailer(image, bytes, &len))
+        image->module = rt_module_from_bytes(engine_get(), bytes, len, text, sizeof text);
+    else
+        snprintf(text, sizeof text, "its end is missing");
     int result = 0;
-    if (!image->module)
+    if (!image->module) {
         result = err_set(err, CAPFUL_EINVAL,
                          "not an image made by this version's capful-compile: %s", text);
-    else
-        result = image_finish(image, err);
-    if (result == 0)
+    } else {
         image->own = speaks_own(image->module);
+        result = image_finish(image, err);
+    }
     if (result != 0) {
         engine_image_free(image);
         return result;

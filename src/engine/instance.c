@@ -3,6 +3,8 @@
  * While a future lives its store is not asked for anything except through the caller of a system
  * call: so memory base and size are taken when the instance is made, and again at the first call
  * after it grew.
+ *
+ * An instance whose process has ended may be kept for another process of the same program (warm.c).
  */
 #include "engine/internal.h"
 
@@ -13,30 +15,27 @@
 
 #define TABLE_ELEMENT 8u /* bytes of the host's memory */
 
-struct instance *instance_new(struct process *process)
+/* Ends the call that it is in and gives back what it held for its process. */
+void instance_settle(struct instance *instance)
 {
-    struct instance *instance = mem_zalloc(sizeof *instance);
-    if (instance) {
-        instance->process = process;
-        instance->image = process->image;
-        process->engine = instance;
-    }
-    return instance;
+    if (instance->future)
+        wasmtime_call_future_delete(TAKE(instance->future)); /* a suspended fiber unwinds here */
+    if (instance->trap)
+        wasm_trap_delete(TAKE(instance->trap));
+    if (instance->error)
+        wasmtime_error_delete(TAKE(instance->error));
+    engine_give_memory(instance->memory_held);
+    instance->memory_held = 0;
+    instance->process = NULL;
 }
 
 void instance_free(struct instance *instance)
 {
     if (!instance)
         return;
-    if (instance->future)
-        wasmtime_call_future_delete(instance->future); /* a suspended fiber is unwound here */
-    if (instance->trap)
-        wasm_trap_delete(instance->trap);
-    if (instance->error)
-        wasmtime_error_delete(instance->error);
+    instance_settle(instance);
     if (instance->store)
         wasmtime_store_delete(instance->store); /* the slot is reset here */
-    engine_give_memory(instance->memory_held);
     if (instance->holds_slot)
         engine_give_slot();
     mem_free(instance);
@@ -52,6 +51,8 @@ static int on_growth(void *env, int what, uint64_t current, uint64_t desired, ui
     if (desired > maximum)
         return 0; /* the module's own maximum: its business */
     if (what == RT_GROW_TABLE) {
+        if (current == 0)
+            instance->first_table = desired;
         if (!kernel_charge(kernel, (desired - current) * TABLE_ELEMENT))
             return -1;
         process->memory_charged += (desired - current) * TABLE_ELEMENT;
@@ -84,6 +85,13 @@ void instance_refresh(struct instance *instance, wasmtime_context_t *context)
     instance->memory_stale = false;
 }
 
+int32_t instance_get_stack(struct instance *instance, wasmtime_context_t *context)
+{
+    wasmtime_val_t value;
+    wasmtime_global_get(context, &instance->stack_pointer, &value);
+    return value.of.i32;
+}
+
 static int find_exports(struct instance *instance, const wasmtime_instance_t *handle)
 {
     wasmtime_extern_t item;
@@ -107,18 +115,16 @@ static int find_exports(struct instance *instance, const wasmtime_instance_t *ha
         item.kind == WASMTIME_EXTERN_GLOBAL) {
         instance->stack_pointer = item.of.global;
         instance->has_stack_pointer = true;
+        instance->first_stack = instance_get_stack(instance, instance->context);
     }
     instance_refresh(instance, instance->context);
+    instance->first_size = process->memory.size;
     return 0;
 }
 
-int instance_make(struct instance *instance)
+/* The first size of its memory and table is asked for by the engine, or by reuse(). */
+static int make_store(struct instance *instance)
 {
-    wasmtime_instance_t handle;
-    struct process *process = instance->process;
-    if (!engine_take_slot())
-        return ERRNO_AGAIN;
-    instance->holds_slot = true;
     instance->store = wasmtime_store_new(engine_get(), instance, NULL);
     instance->context = wasmtime_store_context(instance->store);
     if (!rt_store_limiter(instance->store, on_growth, instance))
@@ -127,6 +133,13 @@ int instance_make(struct instance *instance)
     /* The function answers nothing, whatever its declaration says: its value must not be looked at.
      */
     wasmtime_context_epoch_deadline_async_yield_and_update(instance->context, 1);
+    return 0;
+}
+
+static int instantiate(struct instance *instance)
+{
+    wasmtime_instance_t handle;
+    struct process *process = instance->process;
     wasmtime_call_future_t *made = wasmtime_instance_pre_instantiate_async(
         instance->image->pre, instance->context, &handle, &instance->trap, &instance->error);
     /* A start function of a user's module may run for long: its slices end here and it goes on. It
@@ -158,6 +171,60 @@ int instance_make(struct instance *instance)
     return find_exports(instance, &handle);
 }
 
+static int make_new(struct process *process)
+{
+    struct instance *instance = mem_zalloc(sizeof *instance);
+    if (!instance)
+        return ERRNO_NOMEM;
+    instance->process = process;
+    instance->image = process->image;
+    process->engine = instance;
+    while (!engine_take_slot()) {
+        if (!warm_drop_one())
+            return ERRNO_AGAIN;
+    }
+    instance->holds_slot = true;
+    int result = make_store(instance);
+    if (result != 0)
+        return result;
+    engine_enter(); /* a start function may run */
+    result = instantiate(instance);
+    engine_leave();
+    return result;
+}
+
+static int make_again(struct process *process, struct instance *instance)
+{
+    instance->process = process;
+    process->engine = instance;
+    instance->exited = instance->over_ceiling = false;
+    wasmtime_context_set_epoch_deadline(instance->context, 1);
+    if (on_growth(instance, RT_GROW_TABLE, 0, instance->first_table, UINT64_MAX) != 1 ||
+        on_growth(instance, RT_GROW_MEMORY, 0, instance->first_size, UINT64_MAX) != 1)
+        return instance->over_ceiling ? ERRNO_AGAIN : ERRNO_NOMEM;
+    instance_refresh(instance, instance->context);
+    return 0;
+}
+
+int instance_make(struct process *process, struct instance **ret)
+{
+    struct instance *instance = warm_take(process->image);
+    int result = instance ? make_again(process, instance) : make_new(process);
+    if (result == 0)
+        *ret = process->engine;
+    return result;
+}
+
+bool instance_set_stack(struct instance *instance, int32_t stack_pointer)
+{
+    wasmtime_val_t value = {.kind = WASMTIME_I32, .of.i32 = stack_pointer};
+    wasmtime_error_t *error =
+        wasmtime_global_set(instance->context, &instance->stack_pointer, &value);
+    if (error)
+        wasmtime_error_delete(error);
+    return !error;
+}
+
 void instance_enter(struct instance *instance, uint32_t fn, uint32_t arg)
 {
     wasmtime_val_t values[2] = {{.kind = WASMTIME_I32, .of.i32 = (int32_t)fn},
@@ -174,25 +241,21 @@ static void discharge(struct process *process)
     process->memory_charged = 0;
 }
 
-int instance_abandon(struct instance *instance, int result)
+int instance_abandon(struct process *process, int result)
 {
-    struct process *process = instance->process;
-    process->engine = NULL;
-    instance_free(instance);
+    instance_free(TAKE(process->engine));
     discharge(process);
     return result;
 }
 
 static int create(struct process *process)
 {
-    struct instance *instance = instance_new(process);
-    if (!instance)
-        return ERRNO_NOMEM;
+    struct instance *instance;
     process->own_abi = process->image->own;
-    int result = instance_make(instance);
+    int result = instance_make(process, &instance);
     if (result == 0)
         instance_enter(instance, 0, 0);
-    return result == 0 ? 0 : instance_abandon(instance, result);
+    return result == 0 ? 0 : instance_abandon(process, result);
 }
 
 static enum engine_event ended(struct instance *instance)
@@ -230,7 +293,8 @@ static void destroy(struct process *process)
     process->engine = NULL;
     process->memory.base = NULL;
     process->memory.size = 0;
-    instance_free(instance);
+    if (!warm_keep(instance))
+        instance_free(instance);
     discharge(process);
 }
 

@@ -13,10 +13,15 @@ struct image {
     char name[16];
     wasmtime_module_t *module;
     wasmtime_instance_pre_t *pre;
-    bool own;                /* one of our guests: entry(fn, arg), module "capful" */
-    const uint8_t *pristine; /* memory of a fresh instance, for clone; made when first needed */
-    size_t pristine_size;
+    bool own;      /* one of our guests: entry(fn, arg), module "capful" */
+    bool reusable; /* an instance is fresh again when its memory and stack pointer are */
+    /* What the memory of a fresh instance holds, in whole pages; all else is zero. NULL: nobody
+     * knows. */
+    const uint8_t *initial;
+    size_t initial_at;
+    size_t initial_len;
 };
+#define IMAGE_PAGE 4096u
 
 /* One process as the engine knows it: process->engine. */
 struct instance {
@@ -35,6 +40,10 @@ struct instance {
     bool over_ceiling;    /* the process-wide ceiling of memory refused it */
     uint64_t memory_held; /* of that ceiling */
     int32_t clone_stack;  /* the caller's stack pointer at proc_clone */
+    int32_t first_stack;  /* what a fresh instance has: stack pointer, bytes, table elements */
+    size_t first_size;
+    uint64_t first_table;
+    unsigned spare_runs; /* processes in turn that needed less memory than is kept */
     wasm_trap_t *trap;
     wasmtime_error_t *error;
 };
@@ -43,28 +52,48 @@ wasm_engine_t *engine_get(void);
 wasmtime_linker_t *engine_linker(void);
 bool engine_take_slot(void);
 void engine_give_slot(void);
+void engine_tell_waiters(void); /* a slot can be had again */
 /* The ceiling of the whole process; false when it would be passed. */
 bool engine_take_memory(uint64_t bytes);
 void engine_give_memory(uint64_t bytes);
 
 wasmtime_linker_t *link_new(wasm_engine_t *engine, struct capful_error *err);
-int image_finish(struct image *image, struct capful_error *err); /* module is set: makes `pre` */
 
-/* A fresh instance of image for instance->process, its exports looked up; errno of the guest. */
-int instance_make(struct instance *instance);
+/* A fresh instance of process->image, its exports looked up; errno of the guest. On failure, too,
+ * process->engine may be set: instance_abandon. */
+int instance_make(struct process *process, struct instance **ret);
 void instance_enter(struct instance *instance, uint32_t fn, uint32_t arg);
 void instance_refresh(struct instance *instance, wasmtime_context_t *context);
-struct instance *instance_new(struct process *process);
+/* Ends the call that it is in and gives back what it held for its process. */
+void instance_settle(struct instance *instance);
 void instance_free(struct instance *instance);
-int instance_abandon(struct instance *instance,
-                     int result); /* one that could not start; answers result */
+int instance_abandon(struct process *process, int result); /* answers result */
+int32_t instance_get_stack(struct instance *instance, wasmtime_context_t *context);
+bool instance_set_stack(struct instance *instance, int32_t stack_pointer);
 int instance_clone(struct process *parent, struct process *child, uint32_t fn, uint32_t arg);
+
+/* One that waits for a process of this image, or NULL. */
+struct instance *warm_take(const struct image *image);
+/* Makes an instance fresh and keeps it; false if that cannot be: it is to be freed. */
+bool warm_keep(struct instance *instance);
+bool warm_drop_one(void); /* gives a slot back; false if none is kept */
+void warm_drop_image(const struct image *image);
+void warm_fork_prepare(void);
+void warm_fork_parent(void);
+void warm_fork_child(void);
+
+/* The first contents of a page of memory. */
+const uint8_t *image_page(const struct image *image, size_t at);
+/* Calls fn for each run of pages in base[0, size) that were written. False: the kernel cannot tell,
+ * or fn answered false. */
+typedef bool (*dirty_fn)(void *context, size_t start, size_t end);
+bool dirty_each(uint8_t *base, size_t size, dirty_fn fn, void *context);
+void dirty_fork_child(void);
 
 /* Takes the message out of what wasmtime answered and frees it. */
 void take_error(wasmtime_error_t *error, char *text, size_t size);
 void take_trap(wasm_trap_t *trap, char *text, size_t size);
 
-void clone_fork_child(void);
 void ticker_fork_child(void);
 void ticker_enter(wasm_engine_t *engine);
 void ticker_leave(void);

@@ -41,15 +41,6 @@ static int make_call(struct instance *instance, wasmtime_context_t *context,
     return result;
 }
 
-static void remember_stack(struct instance *instance, wasmtime_context_t *context)
-{
-    wasmtime_val_t value;
-    if (!instance->has_stack_pointer)
-        return;
-    wasmtime_global_get(context, &instance->stack_pointer, &value);
-    instance->clone_stack = value.of.i32;
-}
-
 static wasm_trap_t *call_own(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *values,
                              size_t count)
 {
@@ -60,8 +51,8 @@ static wasm_trap_t *call_own(void *env, wasmtime_caller_t *caller, wasmtime_val_
     (void)count;
     for (int i = 0; call->params[i]; i++)
         args[i] = call->params[i] == 'i' ? (uint32_t)values[i].i32 : (uint64_t)values[i].i64;
-    if (call->number == SYS_proc_clone)
-        remember_stack(instance, context);
+    if (call->number == SYS_proc_clone && instance->has_stack_pointer)
+        instance->clone_stack = instance_get_stack(instance, context);
     int result = make_call(instance, context, call, args);
     if (result == SYS_EXIT)
         return end_of_process();

@@ -119,4 +119,12 @@ bool rt_linker_define_blocking(wasmtime_linker_t *linker, const char *module, co
 /* True: a call ended because start, poll or a grow function stopped the guest.  Borrows ERROR. */
 bool rt_error_is_stop(const wasmtime_error_t *error);
 
+/* What the memory of a fresh instance of MODULE holds from *RET_OFFSET on; all else is zero. The
+   bytes live as long as the module. False if instantiation computes it, or there are several. */
+bool rt_module_memory(const wasmtime_module_t *module, const uint8_t **ret_bytes, size_t *ret_len,
+                      uint64_t *ret_offset);
+
+/* Where the stack lies that STORE keeps for its next asynchronous call. False if it keeps none. */
+bool rt_store_stack(wasmtime_store_t *store, uintptr_t *ret_start, uintptr_t *ret_end);
+
 #endif

@@ -258,11 +258,8 @@ static int prepare(struct capful_run *run, struct capful_error *err)
     io_begin(sandbox, job);
     tool_begin(sandbox->context.tools, job->on_call, job->context);
     int result = load_image(run, &image, err);
-    if (result == 0) {
-        engine_enter();
+    if (result == 0)
         result = start_process(run, image, err);
-        engine_leave();
-    }
     if (result != 0)
         end(sandbox);
     return result;

@@ -7,6 +7,7 @@
 mod check;
 mod limits;
 mod preinit;
+mod trailer;
 
 use capful_config::{config, Kind, WASMTIME_VERSION};
 use std::fs::{self, File, OpenOptions};
@@ -178,10 +179,18 @@ fn run(o: Options) -> Result<(), String> {
     if let Some(name) = missing.first() {
         return Err(format!("it does not export {name}"));
     }
-    let image = match o.kind {
-        Target::Wasm => wasm,
-        Target::Fast => compile(&wasm, Kind::Fast).map_err(|e| format!("{e:#}"))?,
-        Target::Plain => compile(&wasm, Kind::Plain).map_err(|e| format!("{e:#}"))?,
+    let kind = match o.kind {
+        Target::Wasm => None,
+        Target::Fast => Some(Kind::Fast),
+        Target::Plain => Some(Kind::Plain),
+    };
+    let image = match kind {
+        None => wasm,
+        Some(kind) => {
+            let mut image = compile(&wasm, kind).map_err(|e| format!("{e:#}"))?;
+            image.extend(trailer::of(&wasm).map_err(|e| e.to_string())?);
+            image
+        }
     };
     output.finish(&image).map_err(|e| format!("cannot write {}: {e}", o.output))
 }

@@ -7,9 +7,10 @@ use std::mem::{align_of, size_of};
 use std::ptr::{null_mut, NonNull};
 use std::sync::Arc;
 use wasmtime::{
-    CustomCodeMemory, Enabled, Engine, InstanceAllocationStrategy, Module, PoolingAllocationConfig,
+    CustomCodeMemory, Enabled, Engine, InstanceAllocationStrategy, Module,
+    PoolingAllocationConfig, Store,
 };
-use wasmtime_c_api::{wasm_engine_t, wasmtime_module_t};
+use wasmtime_c_api::{wasm_engine_t, wasmtime_module_t, wasmtime_store_t, WasmtimeStoreData};
 
 // The C API's types are structs of one private field; that they are no more is checked here.
 const _: () = {
@@ -184,4 +185,44 @@ pub unsafe extern "C" fn rt_module_from_bytes(
     let engine = &*engine.cast::<Engine>();
     let bytes = std::slice::from_raw_parts(image.cast::<u8>(), len);
     module(err, || Module::deserialize(engine, bytes))
+}
+
+/// # Safety
+/// As in runtime.h.
+#[no_mangle]
+pub unsafe extern "C" fn rt_module_memory(
+    module: *const wasmtime_module_t,
+    ret_bytes: *mut *const u8,
+    ret_len: *mut usize,
+    ret_offset: *mut u64,
+) -> bool {
+    let Some(module) = module.cast::<Module>().as_ref() else {
+        return false;
+    };
+    let Some(Some((offset, bytes))) = guarded(|| module.initial_memory()) else {
+        return false;
+    };
+    *ret_bytes = bytes.as_ptr();
+    *ret_len = bytes.len();
+    *ret_offset = offset;
+    true
+}
+
+/// # Safety
+/// As in runtime.h.
+#[no_mangle]
+pub unsafe extern "C" fn rt_store_stack(
+    store: *mut wasmtime_store_t,
+    ret_start: *mut usize,
+    ret_end: *mut usize,
+) -> bool {
+    let Some(store) = store.cast::<Store<WasmtimeStoreData>>().as_mut() else {
+        return false;
+    };
+    let Some(Some(range)) = guarded(|| store.idle_fiber_stack()) else {
+        return false;
+    };
+    *ret_start = range.start;
+    *ret_end = range.end;
+    true
 }

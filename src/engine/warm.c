@@ -1,0 +1,154 @@
+/* Instances that wait for the next process of their program.
+ *
+ * To make an instance and to take it apart costs ten times what a call into it does. So where a
+ * process ended by itself, and its program changes nothing of an instance but its memory and its
+ * stack pointer (the compiler looked: image->reusable), both are put back and the instance is kept.
+ *
+ * The memory: each page that was written gets its first contents again. If those are many, or most
+ * of them have not been needed for a while, all go back to the system instead; the next process
+ * finds the image mapped as it was at first. The stack of the fiber: what lies deep
+ * goes back to the system; what lies near its top stays, since no guest can read a stack.
+ */
+#include "engine/internal.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define KEPT_MAX   64u
+#define RESET_MAX  256u /* pages; beyond, page faults are cheaper than copies */
+#define SPARE_MIN  32u  /* pages that the last process did not need */
+#define SPARE_RUNS 16u  /* so many processes in turn */
+#define STACK_KEPT (64u << 10)
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct instance *kept[KEPT_MAX]; /* the last is the one whose caches are warmest */
+static unsigned kept_count;
+
+void warm_fork_prepare(void)
+{
+    pthread_mutex_lock(&mutex);
+}
+
+void warm_fork_parent(void)
+{
+    pthread_mutex_unlock(&mutex);
+}
+
+void warm_fork_child(void)
+{
+    pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+    mutex = fresh;
+}
+
+static struct instance *take_at(unsigned i)
+{
+    struct instance *instance = kept[i];
+    kept_count--;
+    memmove(&kept[i], &kept[i + 1], (kept_count - i) * sizeof kept[0]);
+    return instance;
+}
+
+/* The youngest of image, or of any image where that is NULL. */
+static struct instance *take(const struct image *image)
+{
+    struct instance *instance = NULL;
+    pthread_mutex_lock(&mutex);
+    for (unsigned i = kept_count; i-- > 0 && !instance;) {
+        if (!image || kept[i]->image == image)
+            instance = take_at(i);
+    }
+    pthread_mutex_unlock(&mutex);
+    return instance;
+}
+
+struct instance *warm_take(const struct image *image)
+{
+    return image->reusable ? take(image) : NULL;
+}
+
+bool warm_drop_one(void)
+{
+    struct instance *instance = take(NULL);
+    instance_free(instance);
+    return instance != NULL;
+}
+
+void warm_drop_image(const struct image *image)
+{
+    struct instance *instance;
+    while ((instance = take(image)) != NULL)
+        instance_free(instance);
+}
+
+struct reset {
+    const struct image *image;
+    uint8_t *base;
+    size_t pages;
+    size_t unchanged;
+};
+
+static bool reset_range(void *context, size_t start, size_t end)
+{
+    struct reset *reset = context;
+    reset->pages += (end - start) / IMAGE_PAGE;
+    if (reset->pages > RESET_MAX)
+        return false;
+    for (size_t at = start; at < end; at += IMAGE_PAGE) {
+        const uint8_t *fresh = image_page(reset->image, at);
+        if (memcmp(reset->base + at, fresh, IMAGE_PAGE) != 0)
+            memcpy(reset->base + at, fresh, IMAGE_PAGE);
+        else
+            reset->unchanged++;
+    }
+    return true;
+}
+
+static bool reset_memory(struct instance *instance)
+{
+    uint8_t *base = wasmtime_memory_data(instance->context, &instance->memory);
+    size_t size = wasmtime_memory_data_size(instance->context, &instance->memory);
+    struct reset reset = {instance->image, base, 0, 0};
+    if (size != instance->first_size)
+        return false;
+    if (dirty_each(base, size, reset_range, &reset)) {
+        bool spare = reset.unchanged >= SPARE_MIN && reset.unchanged >= reset.pages / 2;
+        instance->spare_runs = spare ? instance->spare_runs + 1 : 0;
+        if (instance->spare_runs < SPARE_RUNS)
+            return true;
+    }
+    instance->spare_runs = 0;
+    return madvise(base, size, MADV_DONTNEED) == 0;
+}
+
+static bool trim_stack(struct instance *instance)
+{
+    uintptr_t start, end;
+    if (!rt_store_stack(instance->store, &start, &end))
+        return false;
+    return end - start <= STACK_KEPT ||
+           madvise((void *)start, end - start - STACK_KEPT, MADV_DONTNEED) == 0;
+}
+
+static bool put_back(struct instance *instance)
+{
+    bool kept_it = false;
+    pthread_mutex_lock(&mutex);
+    if (kept_count < KEPT_MAX) {
+        kept[kept_count++] = instance;
+        kept_it = true;
+    }
+    pthread_mutex_unlock(&mutex);
+    if (kept_it)
+        engine_tell_waiters();
+    return kept_it;
+}
+
+bool warm_keep(struct instance *instance)
+{
+    if (!instance->image->reusable || !instance->exited || !engine_is_fast())
+        return false;
+    instance_settle(instance);
+    return reset_memory(instance) && instance_set_stack(instance, instance->first_stack) &&
+           trim_stack(instance) && put_back(instance);
+}

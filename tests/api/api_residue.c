@@ -1,0 +1,70 @@
+/* Nothing of one process is found by the next of the same program, wherever it was left: memory,
+ * stack, globals, tables. Instances are used again where that is safe, so this is where it would
+ * show. GUESTS is the directory of the programs (tests/guest/residue.c).
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "api.h"
+
+static char *read_whole(const char *name, size_t *ret_len)
+{
+    char path[4096];
+    const char *guests = getenv("GUESTS");
+    snprintf(path, sizeof path, "%s/%s.%s", guests ? guests : "build", name,
+             capful_engine_kind(NULL));
+    FILE *file = fopen(path, "rb");
+    char *data = file ? malloc(1 << 20) : NULL;
+    CHECK(data != NULL);
+    *ret_len = data ? fread(data, 1, 1 << 20, file) : 0;
+    if (file)
+        fclose(file);
+    return data;
+}
+
+static void test_program(const char *name)
+{
+    static const char *const argv[] = {"parent", "40", NULL};
+    struct capful_sandbox *sandbox = api_sandbox(NULL);
+    struct capful_result *result = NULL;
+    struct capful_error err;
+    struct capful_job job;
+    size_t len;
+    char *data = read_whole(name, &len);
+    capful_job_init(&job);
+    job.language = CAPFUL_WASM;
+    job.source = data;
+    job.source_len = len;
+    job.argv = argv;
+    api_must(capful_run(sandbox, &job, &result, &err), &err, "capful_run");
+    CHECK_STR(capful_status_name(capful_result_status(result)), "ok");
+    CHECK_STR(capful_result_stdout(result, NULL), "");
+    CHECK_INT(capful_result_exit_code(result), 0);
+    capful_result_free(result);
+    CHECK_INT(capful_sandbox_free(sandbox), 0);
+    free(data);
+}
+
+/* Scripts in sandboxes of their own, in turn: global objects, prototypes, the heap. */
+static void test_scripts(void)
+{
+    for (int i = 0; i < 30; i++) {
+        struct capful_sandbox *sandbox = api_sandbox(NULL);
+        CHECK_VALUE(sandbox,
+                    "const seen = [typeof mark, Array.prototype.mark, JSON.mark, process.exitCode,"
+                    " require('fs').mark, Object.keys(globalThis).includes('mark')];\n"
+                    "globalThis.mark = Array.prototype.mark = JSON.mark = require('fs').mark = 1;\n"
+                    "Object.freeze(Math); seen",
+                    "[\"undefined\",null,null,null,null,false]");
+        CHECK_INT(capful_sandbox_free(sandbox), 0);
+    }
+}
+
+int main(void)
+{
+    test_program("residue");
+    test_program("residue_global");
+    test_program("residue_table");
+    test_scripts();
+    return api_done();
+}
