@@ -279,10 +279,11 @@ CAPFUL_API void capful_snapshot_free(struct capful_snapshot *snapshot);
 
 enum capful_language { CAPFUL_JAVASCRIPT, CAPFUL_WASM };
 
-#define CAPFUL_HAS_SEED    1u /* seed is given: all randomness of the run follows from it */
-#define CAPFUL_HAS_CLOCK   2u /* clock is given: time stands still there while any process works */
-#define CAPFUL_KEEP_OUTPUT 4u /* what goes to on_stdout and on_stderr is kept in the result, too   \
-                               */
+#define CAPFUL_HAS_SEED  1u /* seed is given: all randomness of the run follows from it */
+#define CAPFUL_HAS_CLOCK 2u /* clock is given: time stands still there while any process works */
+#define CAPFUL_KEEP_OUTPUT                                                                         \
+    4u /* what goes to on_stdout and on_stderr is kept in the result, too                          \
+        */
 
 struct capful_record;
 struct capful_job {
@@ -296,8 +297,8 @@ struct capful_job {
     const char *cwd;         /* NULL: /workspace */
     /* Directories that a CAPFUL_WASM program finds opened, "GUEST_DIR" or "GUEST_DIR::NAME", from
      * descriptor 3 on; NULL-terminated. NULL: cwd as ".", then each directory of the root under its
-     * own name. A program that exports "entry" reaches the whole tree by the calls that it speaks: it
-     * is refused (CAPFUL_EINVAL) where this is given. */
+     * own name. A program that exports "entry" reaches the whole tree by the calls that it speaks:
+     * it is refused (CAPFUL_EINVAL) where this is given. */
     const char *const *preopens;
     const void *input; /* stdin as bytes; borrowed until the run ends */
     size_t input_len;
@@ -421,8 +422,8 @@ CAPFUL_API CAPFUL_MUST_USE int capful_run_finish(struct capful_run *run, struct 
 /* ------------------------------------------------------------------ the process as a whole */
 
 struct capful_engine_options {
-    uint32_t
-        max_instances; /* guest processes at a time in this host process, at most 16,000; 0: 256 */
+    uint32_t max_instances; /* guest processes at a time in this host process, at most 16,000 and
+                               what the kernel's limit of mappings allows, six for each; 0: 256 */
     uint64_t
         max_memory; /* bytes of guest memory at a time; 0: no ceiling beyond the sandboxes' own */
     uint32_t wait_for_slot; /* 1: a run waits its turn when a ceiling is reached; 0: it fails */

@@ -12,6 +12,9 @@
 
 #define DEFAULT_INSTANCES 256u
 #define MAX_INSTANCES     16000u
+#define MANY_SLOTS        4096u /* below, nobody looks at the limit of mappings */
+#define MAPPINGS_OF_SLOT  6u
+#define MAPPINGS_OF_HOST  2000u
 #define RESERVATION       (UINT64_C(4) << 30)
 #define WASM_STACK        (36u << 20)
 #define ASYNC_STACK       (40u << 20)
@@ -41,10 +44,30 @@ static bool memfd_works(void)
     return true;
 }
 
+/* The kernel bounds the number of mappings of a process. A live slot has six, and the pool makes
+ * the two of each stack at once, so slots that could never be used would take mappings from those
+ * that are. */
+static uint32_t slots_that_map(uint32_t wanted)
+{
+    if (wanted < MANY_SLOTS)
+        return wanted;
+    unsigned long max = 0;
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+    if (file && fscanf(file, "%lu", &max) != 1)
+        max = 0;
+    if (file)
+        fclose(file);
+    if (max <= MAPPINGS_OF_HOST)
+        return wanted;
+    unsigned long room = (max - MAPPINGS_OF_HOST) / MAPPINGS_OF_SLOT;
+    return room < wanted ? (uint32_t)room : wanted;
+}
+
 /* A pool of this many reservations must fit into the address space; fewer slots are better than
  * slower code. */
 static uint32_t slots_that_fit(uint32_t wanted)
 {
+    wanted = slots_that_map(wanted);
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return wanted;
