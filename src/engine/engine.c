@@ -28,7 +28,6 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t slot_freed = PTHREAD_COND_INITIALIZER;
 static struct capful_engine_options options;
 static _Atomic(wasm_engine_t *) engine;
-static wasmtime_linker_t *linker;
 static bool fast;
 static _Atomic uint32_t slots_used;
 static uint32_t slots;
@@ -130,12 +129,6 @@ static int start_locked(struct capful_error *err)
     }
     if (!made)
         return err_set(err, CAPFUL_EENGINE, "the WebAssembly engine cannot start: %s", text);
-    if (!linker)
-        linker = link_new(made, err);
-    if (!linker) {
-        wasm_engine_delete(made);
-        return CAPFUL_EENGINE;
-    }
     slots = count;
     if (fast)
         signals_installed();
@@ -174,11 +167,6 @@ int engine_start(struct capful_error *err)
 wasm_engine_t *engine_get(void)
 {
     return atomic_load_explicit(&engine, memory_order_acquire);
-}
-
-wasmtime_linker_t *engine_linker(void)
-{
-    return linker;
 }
 
 bool engine_is_fast(void)

@@ -72,14 +72,9 @@ static void find_initial_memory(struct image *image)
 
 static int image_finish(struct image *image, struct capful_error *err)
 {
-    wasmtime_error_t *error =
-        wasmtime_linker_instantiate_pre(engine_linker(), image->module, &image->pre);
-    if (error) {
-        char text[300];
-        take_error(error, text, sizeof text);
-        image->pre = NULL;
-        return err_set(err, CAPFUL_EINVAL, "the program cannot be linked: %s", text);
-    }
+    int result = link_module(engine_get(), image->module, &image->pre, err);
+    if (result != 0)
+        return result;
     find_initial_memory(image);
     image->reusable = image->reusable && image->initial && image->own;
     void *start, *end;

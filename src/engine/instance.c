@@ -187,7 +187,9 @@ static int make_new(struct process *process)
     int result = make_store(instance);
     if (result != 0)
         return result;
-    engine_enter(); /* a start function may run */
+    if (instance->image->reusable) /* it has no start function: no guest code runs yet */
+        return instantiate(instance);
+    engine_enter();
     result = instantiate(instance);
     engine_leave();
     return result;

@@ -49,7 +49,6 @@ struct instance {
 };
 
 wasm_engine_t *engine_get(void);
-wasmtime_linker_t *engine_linker(void);
 bool engine_take_slot(void);
 void engine_give_slot(void);
 void engine_tell_waiters(void); /* a slot can be had again */
@@ -57,7 +56,9 @@ void engine_tell_waiters(void); /* a slot can be had again */
 bool engine_take_memory(uint64_t bytes);
 void engine_give_memory(uint64_t bytes);
 
-wasmtime_linker_t *link_new(wasm_engine_t *engine, struct capful_error *err);
+/* Binds what module imports to the system calls. EINVAL: it imports something else. */
+int link_module(wasm_engine_t *engine, const wasmtime_module_t *module,
+                wasmtime_instance_pre_t **ret, struct capful_error *err);
 
 /* A fresh instance of process->image, its exports looked up; errno of the guest. On failure, too,
  * process->engine may be set: instance_abandon. */

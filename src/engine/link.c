@@ -153,32 +153,77 @@ static int define_blocking(wasmtime_linker_t *linker, const char *module, const 
     return err_set(err, CAPFUL_EENGINE, "%s.%s cannot be defined", module, name);
 }
 
-static int define_all(wasmtime_linker_t *linker, struct capful_error *err)
+/* How much of a name is shown. */
+static int clip(size_t len)
 {
-    static const char *const wasi = "wasi_snapshot_preview1";
-    int result = define_blocking(linker, "capful", "park", "", start_park, NULL, err);
-    if (result == 0)
-        result = define(linker, "capful", "proc_exit", "i", false, call_exit, NULL, err);
-    if (result == 0)
-        result = define(linker, wasi, "proc_exit", "i", false, call_exit, NULL, err);
-    for (size_t i = 0; result == 0 && i < syscall_count; i++) {
-        const struct syscall *call = &syscalls[i];
-        result = define(linker, "capful", call->name, call->params, true, call_own, call, err);
-        if (result != 0 || !call->wasi)
-            continue;
-        if (call->kind == SYSCALL_PARKS)
-            result = define_blocking(linker, wasi, call->name, call->params, start_wasi, call, err);
-        else
-            result = define(linker, wasi, call->name, call->params, true, call_own, call, err);
-    }
-    return result;
+    return len < 60 ? (int)len : 60;
 }
 
-wasmtime_linker_t *link_new(wasm_engine_t *engine, struct capful_error *err)
+struct link {
+    wasmtime_linker_t *linker;
+    struct capful_error *err;
+    int result;
+};
+
+static bool is_named(const char *name, size_t len, const char *wanted)
 {
-    wasmtime_linker_t *linker = wasmtime_linker_new(engine);
-    if (define_all(linker, err) == 0)
-        return linker;
-    wasmtime_linker_delete(linker);
+    return strlen(wanted) == len && memcmp(name, wanted, len) == 0;
+}
+
+static const struct syscall *find_call(const char *name, size_t len, bool wasi)
+{
+    for (size_t i = 0; i < syscall_count; i++) {
+        if (is_named(name, len, syscalls[i].name))
+            return !wasi || syscalls[i].wasi ? &syscalls[i] : NULL;
+    }
     return NULL;
+}
+
+/* Defines what a program imports. To define all that could be imported would take longer than to
+ * run a short script. */
+static bool define_import(void *env, const char *module, size_t module_len, const char *name,
+                          size_t name_len)
+{
+    static const char wasi[] = "wasi_snapshot_preview1", own[] = "capful";
+    struct link *link = env;
+    bool is_wasi = is_named(module, module_len, wasi);
+    const char *from = is_wasi ? wasi : own;
+    bool known = is_wasi || is_named(module, module_len, own);
+    const struct syscall *call = known ? find_call(name, name_len, is_wasi) : NULL;
+    if (known && is_named(name, name_len, "proc_exit"))
+        link->result =
+            define(link->linker, from, "proc_exit", "i", false, call_exit, NULL, link->err);
+    else if (known && !is_wasi && is_named(name, name_len, "park"))
+        link->result = define_blocking(link->linker, own, "park", "", start_park, NULL, link->err);
+    else if (!call)
+        link->result =
+            err_set(link->err, CAPFUL_EINVAL,
+                    "the program cannot run here: it imports \"%.*s\" of module \"%.*s\"; "
+                    "only WASI preview 1 is there",
+                    clip(name_len), name, clip(module_len), module);
+    else if (is_wasi && call->kind == SYSCALL_PARKS)
+        link->result = define_blocking(link->linker, wasi, call->name, call->params, start_wasi,
+                                       call, link->err);
+    else
+        link->result =
+            define(link->linker, from, call->name, call->params, true, call_own, call, link->err);
+    return link->result == 0;
+}
+
+int link_module(wasm_engine_t *engine, const wasmtime_module_t *module,
+                wasmtime_instance_pre_t **ret, struct capful_error *err)
+{
+    struct link link = {wasmtime_linker_new(engine), err, 0};
+    wasmtime_linker_allow_shadowing(link.linker, true); /* a program may import a call twice */
+    rt_module_imports(module, define_import, &link);
+    if (link.result == 0) {
+        wasmtime_error_t *error = wasmtime_linker_instantiate_pre(link.linker, module, ret);
+        if (error) {
+            char text[300];
+            take_error(error, text, sizeof text);
+            link.result = err_set(err, CAPFUL_EINVAL, "the program cannot be linked: %s", text);
+        }
+    }
+    wasmtime_linker_delete(link.linker);
+    return link.result;
 }

@@ -124,6 +124,12 @@ bool rt_error_is_stop(const wasmtime_error_t *error);
 bool rt_module_memory(const wasmtime_module_t *module, const uint8_t **ret_bytes, size_t *ret_len,
                       uint64_t *ret_offset);
 
+/* Calls FN for each import of MODULE, in order, with the module and the name that it asks for.
+ * False: FN answered false, and no other was asked. */
+typedef bool (*rt_import_fn)(void *env, const char *module, size_t module_len, const char *name,
+                             size_t name_len);
+bool rt_module_imports(const wasmtime_module_t *module, rt_import_fn fn, void *env);
+
 /* Where the stack lies that STORE keeps for its next asynchronous call. False if it keeps none. */
 bool rt_store_stack(wasmtime_store_t *store, uintptr_t *ret_start, uintptr_t *ret_end);
 

@@ -208,6 +208,30 @@ pub unsafe extern "C" fn rt_module_memory(
     true
 }
 
+/// `rt_import_fn`
+pub type ImportFn =
+    unsafe extern "C" fn(*mut c_void, *const c_char, usize, *const c_char, usize) -> bool;
+
+/// # Safety
+/// As in runtime.h.
+#[no_mangle]
+pub unsafe extern "C" fn rt_module_imports(
+    module: *const wasmtime_module_t,
+    each: Option<ImportFn>,
+    env: *mut c_void,
+) -> bool {
+    let (Some(module), Some(each)) = (module.cast::<Module>().as_ref(), each) else {
+        return false;
+    };
+    guarded(|| {
+        module.imports().all(|import| {
+            let (from, name) = (import.module(), import.name());
+            each(env, from.as_ptr().cast(), from.len(), name.as_ptr().cast(), name.len())
+        })
+    })
+    .unwrap_or(false)
+}
+
 /// # Safety
 /// As in runtime.h.
 #[no_mangle]
