@@ -22,8 +22,9 @@
 #define STACK_KEPT (64u << 10)
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct instance *kept[KEPT_MAX]; /* the last is the one whose caches are warmest */
+static struct instance *kept[KEPT_MAX]; /* the youngest is the last */
 static unsigned kept_count;
+static _Thread_local char home; /* its address stands for the thread */
 
 void warm_fork_prepare(void)
 {
@@ -41,22 +42,25 @@ void warm_fork_child(void)
     mutex = fresh;
 }
 
-static struct instance *take_at(unsigned i)
-{
-    struct instance *instance = kept[i];
-    kept_count--;
-    memmove(&kept[i], &kept[i + 1], (kept_count - i) * sizeof kept[0]);
-    return instance;
-}
-
-/* The youngest of image, or of any image where that is NULL. */
+/* One of image, or of any image where that is NULL: of those the youngest that this thread put
+ * there, else the youngest, since its pages lie in the caches that are near. */
 static struct instance *take(const struct image *image)
 {
     struct instance *instance = NULL;
+    unsigned found = KEPT_MAX;
     pthread_mutex_lock(&mutex);
-    for (unsigned i = kept_count; i-- > 0 && !instance;) {
-        if (!image || kept[i]->image == image)
-            instance = take_at(i);
+    for (unsigned i = kept_count; i-- > 0;) {
+        if (image && kept[i]->image != image)
+            continue;
+        if (found == KEPT_MAX || kept[i]->home == &home)
+            found = i;
+        if (kept[i]->home == &home)
+            break;
+    }
+    if (found < KEPT_MAX) {
+        instance = kept[found];
+        kept_count--;
+        memmove(&kept[found], &kept[found + 1], (kept_count - found) * sizeof kept[0]);
     }
     pthread_mutex_unlock(&mutex);
     return instance;
@@ -133,6 +137,7 @@ static bool trim_stack(struct instance *instance)
 static bool put_back(struct instance *instance)
 {
     bool kept_it = false;
+    instance->home = &home;
     pthread_mutex_lock(&mutex);
     if (kept_count < KEPT_MAX) {
         kept[kept_count++] = instance;
