@@ -1,11 +1,12 @@
 # Programs for the sandbox: C to WebAssembly, initialised, compiled ahead of time, put into objects.
 #
 #   add_guest(NAME SOURCES file… [INIT function] [FLAGS flag…] [INCLUDES dir…] [HEADERS generated…]
-#             [STACK bytes])
+#             [STACK bytes] [TRAIN script…])
 #
 # makes NAME.wasm, NAME.fast and NAME.plain in the build folder, and the object library image_NAME with
 # the symbols image_NAME_fast_start, …_end and image_NAME_plain_start, …_end.  The object begins on a
-# page, since the image is used where it lies.  INIT is run when the image is made (--preinit).
+# page, since the image is used where it lies.  INIT is run when the image is made (--preinit);
+# what the scripts TRAIN touch comes to lie together in it (--train).
 #
 # A source's property GUEST_FLAGS adds flags for it; "-w" there also takes our warnings away.
 
@@ -24,7 +25,7 @@ if(CAPFUL_WERROR)
 endif()
 
 function(add_guest name)
-    cmake_parse_arguments(PARSE_ARGV 1 G "" "INIT;STACK" "SOURCES;FLAGS;INCLUDES;HEADERS")
+    cmake_parse_arguments(PARSE_ARGV 1 G "" "INIT;STACK" "SOURCES;FLAGS;INCLUDES;HEADERS;TRAIN")
     if(NOT G_STACK)
         set(G_STACK 65536)
     endif()
@@ -66,6 +67,7 @@ function(add_guest name)
         OUTPUT ${wasm}
         COMMAND ${CAPFUL_GUEST_CC} ${guest_target} ${objects} -nostartfiles --no-wasm-opt
                 -Wl,--no-entry -Wl,--export=__stack_pointer -Wl,--export-memory
+                -Wl,--export-if-defined=heap_plan
                 -Wl,-z,stack-size=${G_STACK} -Wl,--stack-first -Wl,--gc-sections -Wl,-s -o ${wasm}
         DEPENDS ${objects}
         COMMENT "Guest ${name}: linking"
@@ -73,12 +75,19 @@ function(add_guest name)
 
     set(ready ${wasm})
     if(G_INIT)
+        set(train)
+        set(scripts)
+        foreach(script IN LISTS G_TRAIN)
+            get_filename_component(path ${script} ABSOLUTE)
+            list(APPEND scripts ${path})
+            list(APPEND train --train ${path})
+        endforeach()
         set(ready ${dir}/${name}.ready.wasm)
         add_custom_command(
             OUTPUT ${ready}
-            COMMAND ${capful_compile} --kind wasm --preinit ${G_INIT} --keep __stack_pointer ${wasm}
-                    -o ${ready}
-            DEPENDS ${wasm} ${capful_compile}
+            COMMAND ${capful_compile} --kind wasm --preinit ${G_INIT} ${train} --keep __stack_pointer
+                    ${wasm} -o ${ready}
+            DEPENDS ${wasm} ${scripts} ${capful_compile}
             COMMENT "Guest ${name}: running ${G_INIT}"
             VERBATIM)
     endif()

@@ -20,9 +20,13 @@
 #include <string.h>
 
 #ifdef __wasm__
-/* The shadow stack is 2 MiB (STACK in CMakeLists.txt); the rest is left to library code that does not look. */
+/* The shadow stack is 2 MiB (STACK in CMakeLists.txt); the rest is left to library code that does
+ * not look. */
 #define STACK_LIMIT (1664 * 1024)
+#include "../libc/heap.h"
 void __wasm_call_ctors(void);
+static const JSMallocFunctions heap_functions = {
+    heap_calloc, heap_malloc, heap_free, heap_realloc, heap_usable_size, .js_single_blocks = true};
 #else
 #define STACK_LIMIT (4096 * 1024)
 #endif
@@ -265,8 +269,10 @@ void init(void)
 {
 #ifdef __wasm__
     __wasm_call_ctors();
-#endif
+    guest.rt = JS_NewRuntime2(&heap_functions, NULL);
+#else
     guest.rt = JS_NewRuntime();
+#endif
     if (!guest.rt)
         abort();
     JS_SetMaxStackSize(guest.rt, STACK_LIMIT);
@@ -285,6 +291,10 @@ void init(void)
     warm_up();
     JS_RunGC(guest.rt);
     JS_SetGCThreshold(guest.rt, GC_THRESHOLD);
+#ifdef __wasm__
+    JS_UseArenas(guest.rt);
+    heap_ready();
+#endif
 }
 
 CAPFUL_EXPORT(entry) _Noreturn void entry(int32_t fn, int32_t arg);

@@ -7,7 +7,9 @@
 mod check;
 mod limits;
 mod preinit;
+mod touch;
 mod trailer;
+mod train;
 
 use capful_config::{config, Kind, WASMTIME_VERSION};
 use std::fs::{self, File, OpenOptions};
@@ -26,6 +28,8 @@ input, or standard output.
   --kind fast|plain   which engine the image is for (default: fast)
   --kind wasm         write the program itself, after --preinit has run
   --preinit EXPORT    run this exported function now and keep what it leaves
+  --train FILE        lay the heap out for this program; may be repeated, the
+                      most important first
   --keep NAME         fail unless the result exports NAME; may be repeated
   --untrusted         bound time, memory and files first: the input is hostile
   -o FILE             where the image goes
@@ -42,6 +46,7 @@ struct Options {
     output: String,
     kind: Target,
     preinit: Option<String>,
+    train: Vec<String>,
     keep: Vec<String>,
     untrusted: bool,
 }
@@ -81,6 +86,7 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Command, String> {
                 }
             }
             "--preinit" => o.preinit = Some(value()?),
+            "--train" => o.train.push(value()?),
             "--keep" => o.keep.push(value()?),
             "--untrusted" => o.untrusted = true,
             "-o" => o.output = value()?,
@@ -95,6 +101,9 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Command, String> {
     }
     if o.untrusted && o.preinit.is_some() {
         return Err("--preinit runs the program, so it does not go with --untrusted".into());
+    }
+    if !o.train.is_empty() && o.preinit.is_none() {
+        return Err("--train goes with --preinit".into());
     }
     Ok(Command::Compile(o))
 }
@@ -173,7 +182,9 @@ fn run(o: Options) -> Result<(), String> {
 
     check::program(&wasm)?;
     if let Some(export) = o.preinit {
-        wasm = preinit::run(wasm, export, o.keep.clone()).map_err(|e| format!("{e:#}"))?;
+        let read = |path| fs::read(path).map_err(|e| format!("cannot read {path}: {e}"));
+        let scripts = o.train.iter().map(read).collect::<Result<_, _>>()?;
+        wasm = preinit::run(wasm, export, o.keep.clone(), scripts).map_err(|e| format!("{e:#}"))?;
     }
     let missing = preinit::missing(&wasm, &o.keep).map_err(|e| e.to_string())?;
     if let Some(name) = missing.first() {
