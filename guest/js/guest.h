@@ -8,6 +8,7 @@
  *   files.c   file primitives; errors in Node's form
  *   text.c    bytes to strings and back
  *   lib/      the library in JavaScript, evaluated when the image is made
+ *   train/    scripts that show which parts of the image a run touches (../libc/heap.c)
  *
  * A guest runs one program and ends, so its state is one static struct.
  */

@@ -49,6 +49,34 @@ const dated = '2024-05-17'.replace(/(\d+)-(\d+)-(\d+)/, (_, y, m, d) => `${d}.${
 const csv = 'a,b\n1,2\n3,4'.trim().split('\n').map((line) => line.split(',').map(Number));
 const padded = String(Math.round(Math.random() * 100)).padStart(5, '0') + (12.3456).toFixed(2);
 
+const parts = text.slice(0, 40).trim().split(/[\s,]+/).concat('x').reverse();
+const found = /"age":\s*(?<age>\d+)/.exec(text)?.groups?.age;
+const numbers = Array.from({ length: 20 }, (_, i) => i * i);
+const picked = numbers.find((n) => n > 50) + numbers.findIndex((n) => n > 50) + numbers.indexOf(4);
+const flags = [numbers.some((n) => n < 0), numbers.every(Number.isInteger), numbers.includes(9)];
+numbers.forEach((n, i) => (numbers[i] = n % 7));
+numbers.push(numbers.shift(), ...numbers.splice(2, 3));
+const nested = structuredClone({ a: [1, { b: new Date(0) }] });
+const merged = Object.assign({}, people[0], Object.fromEntries(Object.entries(counts)));
+const groups = people.reduce((all, p) => ((all[p.age > 30] ??= []).push(p.name), all), {});
+const limits = [Math.min(...numbers), Math.max(...numbers), parseInt('42px', 10), parseFloat('1.5')];
+const shown = [new Date(0).toISOString(), encodeURIComponent('a b&c'), 'ab'.repeat(3), 'a-b'.replaceAll('-', '_')];
+const checks = ['abc'.includes('b'), 'abc'.startsWith('a'), typeof found, Array.isArray(parts), 'a' in merged];
+const bytes = Buffer.from('text', 'utf8').toString('base64') + new Uint8Array([1, 2, 3]).length;
+delete merged.tags;
+console.log(shown, checks, process.argv.length, process.env.HOME, [...'ab'].entries().next());
+
+try {
+  JSON.parse('{"a": ');
+} catch (e) {
+  console.log(`${e.name}: ${e.message}`, e.stack.split('\n').length);
+}
+try {
+  null.field;
+} catch (e) {
+  console.error(e);
+}
+
 const account = new Account('Ada').deposit(10);
 try {
   account.deposit(-1);
@@ -80,6 +108,7 @@ const there = fs.existsSync(path.join('/workspace', 'missing.txt'));
 fs.readdirSync('/workspace');
 
 ({
+  bytes, flags, found, groups, limits, nested, parts, picked,
   copy, top, dated, csv, padded, sorted, unique, loaded, direct, there, content,
   settled: settled.map((s) => s.status), squares: Array.from(squares(4)), sum: Math.max(...csv[1]),
 });
