@@ -4,7 +4,7 @@
 //! script, over a host of make-believe, while touch.rs notes what it reads and writes.  That gives the
 //! place of each block for the initialisation that counts:
 //!
-//!     what the last script wrote … what the first wrote | what the first read … | all else
+//!     what one script wrote … most scripts … the first wrote | what the first read … | all else
 //!
 //! so that what a script touches is two stretches in the middle, of which one is written.
 
@@ -289,14 +289,21 @@ pub struct Plan {
     sum: u32,
 }
 
-/// Written blocks before read ones before the rest; the first script in the middle.
+/// Written blocks before read ones before the rest; in the middle what the first script touches, around it
+/// what most of the others do.
 fn rank(runs: &[Run], block: usize) -> (isize, u32) {
-    let with = |touch| runs.iter().position(|run| run.blocks[block].touch == touch);
+    let with = |touch| {
+        let mut those = runs.iter().filter(|run| run.blocks[block].touch == touch);
+        let order = those.next()?.blocks[block].order;
+        let first = runs[0].blocks[block].touch == touch;
+        let distance = if first { 0 } else { runs.len() - 1 - those.count() };
+        Some((distance as isize, order))
+    };
     let last = runs.len() as isize;
     match (with(Touch::Written), with(Touch::Read)) {
-        (Some(run), _) => (last - 1 - run as isize, runs[run].blocks[block].order),
-        (_, Some(run)) => (last + run as isize, runs[run].blocks[block].order),
-        _ => (2 * last, runs[0].blocks[block].number),
+        (Some((distance, order)), _) => (-distance, order),
+        (_, Some((distance, order))) => (1 + distance, order),
+        _ => (1 + last, runs[0].blocks[block].number),
     }
 }
 
@@ -316,7 +323,7 @@ pub fn plan(runs: &[Run]) -> Result<Option<Plan>> {
 
     let mut table = vec![0; one.made as usize];
     let mut at = 0_usize;
-    let mut group = -1;
+    let mut group = isize::MIN;
     for i in order {
         let block = &one.blocks[i];
         let (this, _) = rank(runs, i);
