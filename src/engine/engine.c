@@ -193,6 +193,11 @@ void engine_kick(void)
         wasmtime_engine_increment_epoch(e);
 }
 
+uint32_t engine_slots(void)
+{
+    return slots;
+}
+
 bool engine_take_slot(void)
 {
     uint32_t used = atomic_load(&slots_used);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 
 #define IMAGES(X) X(js)
+#define FEW_SLOTS 8u
 
 #define X(name)                                                                                    \
     extern uint8_t image_##name##_fast_start[], image_##name##_fast_end[];                         \
@@ -99,8 +100,11 @@ void engine_image_free(struct image *image)
     mem_free(image);
 }
 
-/* The main program's file cannot change while it runs (ETXTBSY), so the memory of images in it is
- * mapped from there. A shared library may be replaced at any time: there the memory is copied once.
+/* The main program's file cannot change while it runs (ETXTBSY), so the memory of images in it can
+ * be mapped from there, which saves the start a copy. Only where few processes will run, though:
+ * the page cache holds files in large pieces, one read maps all of a piece, and each page that is
+ * mapped is looked at when the memory is reset. A shared library may be replaced at any time: there
+ * the memory is always copied once.
  */
 static int find_file(struct dl_phdr_info *info, size_t size, void *context)
 {
@@ -138,7 +142,8 @@ static struct image *load_built_in(struct built_in *b, struct capful_error *err)
     size_t len = (size_t)(b->end[kind] - b->start[kind]);
     take_trailer(image, b->start[kind], &len);
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, name_file);
+    if (engine_slots() <= FEW_SLOTS)
+        pthread_once(&once, name_file);
     image->module = rt_module_in_place(engine_get(), b->start[kind], len, text, sizeof text);
     if (!image->module)
         err_set(err, CAPFUL_EENGINE, "the image of %s cannot be used on this machine: %s", b->name,

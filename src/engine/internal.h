@@ -50,6 +50,7 @@ struct instance {
 };
 
 wasm_engine_t *engine_get(void);
+uint32_t engine_slots(void); /* of the pool */
 bool engine_take_slot(void);
 void engine_give_slot(void);
 void engine_tell_waiters(void); /* a slot can be had again */
