@@ -55,9 +55,9 @@ enum { CAPFUL_CALL_OK = 0, CAPFUL_CALL_ERROR = 1, CAPFUL_CALL_DENIED = 2, CAPFUL
 struct capful_done { /* what call_next found */
     uint32_t id;     /* 0 with CALL_NONE: only the descriptor or the timeout woke us */
     uint32_t status; /* one of the above */
-    uint32_t
-        len; /* bytes of the answer, to be fetched by call_result: the JSON result, or a JSON object
-                {"name","message","tool","code","data"} for ERROR and DENIED */
+    uint32_t len;    /* bytes of the answer: the JSON result, or a JSON object
+                        {"name","message","tool","code","data"} for ERROR and DENIED; to be
+                        fetched by call_result if they are more than the buffer given takes */
     uint32_t fd_ready;
 };
 

@@ -506,7 +506,8 @@ int32_t capful_import_call_start(capful_word name, capful_word name_len, capful_
     return 0;
 }
 
-int32_t capful_import_call_next(capful_word fd, int64_t timeout, capful_word out)
+int32_t capful_import_call_next(capful_word fd, int64_t timeout, capful_word out, capful_word buf,
+                                capful_word size)
 {
     struct capful_done *done = (void *)out;
     int64_t end = timeout < 0 ? INT64_MAX : now_ns(CLOCK_MONOTONIC) + timeout, now;
@@ -519,6 +520,8 @@ int32_t capful_import_call_next(capful_word fd, int64_t timeout, capful_word out
             if (a->due >= 0 && a->due <= now) {
                 *done = (struct capful_done){a->id, a->status, (uint32_t)strlen(a->text), 0};
                 a->due = -1; /* handed out */
+                if (done->len <= size)
+                    return capful_import_call_result(done->id, buf, size);
                 return 0;
             }
         }

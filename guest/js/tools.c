@@ -8,7 +8,8 @@
  * A name that no tool has reads as an object that is falsy, `== null` and of type "undefined", but
  * answers a call with an error that says which tools exist. Arguments become JSON text once, here;
  * everything after that is the host's. Each call is a promise kept in a table by call id until its
- * answer is fetched.
+ * answer is fetched. What every call needs is kept: functions by the atom of their name, the buffer
+ * of the arguments, one for answers.
  */
 #include "guest.h"
 #include <math.h>
@@ -17,11 +18,12 @@
 
 #define SAVED_FRAMES 4
 #define NAME_MAX_LEN 1024
+#define ANSWER_SMALL 512         /* comes with the news of it; larger ones are fetched */
+#define KEEP_BUFFER  (64 * 1024) /* of arguments; more than that is freed again */
 
 struct call {
     uint32_t id; /* 0: free slot */
-    JSValue resolve;
-    JSValue reject;
+    JSValue promise;
     JSValue name;
     JSSavedFrame frames[SAVED_FRAMES];
     int frame_count;
@@ -35,6 +37,26 @@ static struct {
 
 static JSClassID space_class;  /* `tools` and the groups beneath it */
 static JSClassID global_class; /* prototype of the global object */
+
+enum { SPACE_GLOBAL, SPACE_TOOLS }; /* groups are numbered from there on */
+struct space {
+    uint32_t number;
+    char prefix[];
+};
+
+/* Functions and groups that were asked for before. Only names that tools have get here. */
+struct found {
+    JSAtom atom; /* JS_ATOM_NULL: free */
+    uint32_t space;
+    JSValue value;
+};
+static struct {
+    struct found *slots;
+    uint32_t size; /* power of two, never full */
+    uint32_t used;
+} found;
+static uint32_t spaces = SPACE_TOOLS;
+static JSTextBuffer argument_text;
 
 /* ---- the table of calls */
 
@@ -81,12 +103,11 @@ static void call_forget(struct call *c)
     JSContext *ctx = guest.ctx;
     int i;
 
-    JS_FreeValue(ctx, c->resolve);
-    JS_FreeValue(ctx, c->reject);
+    JS_FreeValue(ctx, c->promise);
     JS_FreeValue(ctx, c->name);
     for (i = 0; i < c->frame_count; i++)
         JS_FreeValue(ctx, c->frames[i].func);
-    memset(c, 0, sizeof(*c));
+    c->id = 0;
     calls.used--;
 }
 
@@ -120,7 +141,7 @@ static JSValue reject_with(const char *maker, JSValueConst name, JSValue detail)
 
 static JSValue start_call(JSContext *ctx, JSValueConst name, const char *json, size_t len)
 {
-    JSValue funcs[2], promise;
+    JSValue promise;
     struct call *c;
     const char *str;
     size_t name_len;
@@ -136,21 +157,54 @@ static JSValue start_call(JSContext *ctx, JSValueConst name, const char *json, s
         return reject_with("toolMissing", name, JS_UNDEFINED);
     if (err)
         return reject_with("toolRefused", name, JS_NewInt32(ctx, err));
-    promise = JS_NewPromiseCapability(ctx, funcs);
+    promise = JS_NewPendingPromise(ctx);
     if (JS_IsException(promise))
         return promise;
     c = call_add(id);
     if (!c) {
-        JS_FreeValue(ctx, funcs[0]);
-        JS_FreeValue(ctx, funcs[1]);
         JS_FreeValue(ctx, promise);
         return JS_ThrowOutOfMemory(ctx);
     }
-    c->resolve = funcs[0];
-    c->reject = funcs[1];
+    c->promise = JS_DupValue(ctx, promise);
     c->name = JS_DupValue(ctx, name);
     c->frame_count = JS_SaveFrames(ctx, c->frames, SAVED_FRAMES);
     return promise;
+}
+
+static JSValue reject_pending(JSContext *ctx)
+{
+    JSValue err = JS_GetException(ctx), ret = JS_NewSettledPromise(ctx, true, err);
+
+    JS_FreeValue(ctx, err);
+    return ret;
+}
+
+/* Arguments that JSON.stringify has to look at: getters, toJSON, proxies. */
+static JSValue call_with_object(JSContext *ctx, JSValueConst name, JSValueConst object)
+{
+    JSValue json = JS_JSONStringify(ctx, object, JS_UNDEFINED, JS_UNDEFINED), ret;
+    const char *str;
+    size_t len;
+
+    if (JS_IsException(json))
+        return reject_pending(ctx);
+    str = JS_IsString(json) ? JS_ToCStringLen(ctx, &len, json) : "";
+    if (!str) {
+        JS_FreeValue(ctx, json);
+        return JS_EXCEPTION;
+    }
+    /* toJSON may have given anything */
+    if (str[0] != '{') {
+        ret = reject_with("toolMisused", name,
+                          JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, object)}));
+    } else {
+        text_mend_json((char *)str, len);
+        ret = start_call(ctx, name, str, len);
+    }
+    if (JS_IsString(json))
+        JS_FreeCString(ctx, str);
+    JS_FreeValue(ctx, json);
+    return ret;
 }
 
 /* A call is asynchronous in every respect: what is wrong with its arguments rejects the promise
@@ -158,9 +212,9 @@ static JSValue start_call(JSContext *ctx, JSValueConst name, const char *json, s
 static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
                          int magic, JSValueConst *data)
 {
-    JSValue json, err, ret;
-    const char *str;
-    size_t len;
+    JSTextBuffer *text = &argument_text;
+    JSValue ret;
+    int plain;
 
     (void)this_val;
     (void)magic;
@@ -171,31 +225,18 @@ static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValu
     if (argc > 1 || !JS_IsObject(argv[0]) || JS_IsArray(argv[0]) || JS_IsFunction(ctx, argv[0]))
         return reject_with("toolMisused", data[0],
                            JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
-    json = JS_JSONStringify(ctx, argv[0], JS_UNDEFINED, JS_UNDEFINED);
-    if (JS_IsException(json)) {
-        err = JS_GetException(ctx);
-        ret = JS_NewSettledPromise(ctx, true, err);
-        JS_FreeValue(ctx, err);
-        return ret;
+    text->len = 0;
+    plain = JS_WritePlainJSON(ctx, text, argv[0]);
+    if (plain < 0)
+        return reject_pending(ctx);
+    if (!plain)
+        return call_with_object(ctx, data[0], argv[0]);
+    text_mend_json(text->data, text->len);
+    ret = start_call(ctx, data[0], text->data, text->len);
+    if (text->size > KEEP_BUFFER) {
+        js_free(ctx, text->data);
+        *text = (JSTextBuffer){0};
     }
-    if (!JS_IsString(json)) {
-        JS_FreeValue(ctx, json);
-        return reject_with("toolMisused", data[0],
-                           JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
-    }
-    str = JS_ToCStringLen(ctx, &len, json);
-    JS_FreeValue(ctx, json);
-    if (!str)
-        return JS_EXCEPTION;
-    /* toJSON may have given anything */
-    if (str[0] != '{')
-        ret = reject_with("toolMisused", data[0],
-                          JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
-    else {
-        text_mend_json((char *)str, len);
-        ret = start_call(ctx, data[0], str, len);
-    }
-    JS_FreeCString(ctx, str);
     return ret;
 }
 
@@ -221,28 +262,39 @@ static JSValue new_function(JSContext *ctx, const char *name, size_t len, JSCFun
 
 /* ---- answers */
 
-static void settle(struct call *c, const struct capful_done *done)
+/* The value that an answer stands for; JS_EXCEPTION: it cannot be had. */
+static JSValue read_answer(const struct capful_done *done, char *text)
 {
     JSContext *ctx = guest.ctx;
-    JSValue value, trace, ret;
-    bool failed = done->status != CAPFUL_CALL_OK;
-    char *text = malloc((size_t)done->len + 1);
+    char *own = NULL;
+    JSValue value;
 
-    if (!text || capful_call_result(done->id, (capful_word)text, done->len) != ERRNO_SUCCESS) {
-        free(text);
-        text = NULL;
-        value = JS_UNDEFINED;
-        failed = true;
-    } else {
-        text[done->len] = '\0';
-        value = JS_ParseJSON(ctx, text, done->len, "<answer>");
-        if (JS_IsException(value)) {
-            JS_FreeValue(ctx, JS_GetException(ctx));
-            value = JS_UNDEFINED;
-            failed = true;
+    if (done->len >= ANSWER_SMALL) {
+        text = own = malloc((size_t)done->len + 1);
+        if (!own)
+            return JS_ThrowOutOfMemory(ctx);
+        if (capful_call_result(done->id, (capful_word)own, done->len) != ERRNO_SUCCESS) {
+            free(own);
+            return JS_ThrowPlainError(ctx, "The answer of the tool could not be fetched");
         }
     }
-    free(text);
+    text[done->len] = '\0';
+    value = JS_ParseJSON(ctx, text, done->len, "<answer>");
+    free(own);
+    return value;
+}
+
+static void settle(struct call *c, const struct capful_done *done, char *text)
+{
+    JSContext *ctx = guest.ctx;
+    JSValue value = read_answer(done, text), trace, ret;
+    bool failed = done->status != CAPFUL_CALL_OK;
+
+    if (JS_IsException(value)) {
+        JS_FreeValue(ctx, JS_GetException(ctx));
+        value = JS_UNDEFINED;
+        failed = true;
+    }
     if (failed) {
         trace = JS_PrintFrames(ctx, c->frames, c->frame_count);
         JSValueConst args[4] = {c->name, value, trace,
@@ -252,14 +304,16 @@ static void settle(struct call *c, const struct capful_done *done)
         JS_FreeValue(ctx, value);
         value = JS_IsException(ret) ? JS_GetException(ctx) : ret;
     }
-    ret = JS_Call(ctx, failed ? c->reject : c->resolve, JS_UNDEFINED, 1, (JSValueConst *)&value);
+    ret = JS_DupValue(ctx, c->promise);
+    call_forget(c);
+    JS_SettlePromise(ctx, ret, value, failed);
     JS_FreeValue(ctx, ret);
     JS_FreeValue(ctx, value);
-    call_forget(c);
 }
 
 int tools_wait(double until)
 {
+    static char text[ANSWER_SMALL];
     struct capful_done done = {0};
     struct call *c;
     double left;
@@ -270,7 +324,8 @@ int tools_wait(double until)
         left = until - guest_now();
         timeout = left > 0 ? (int64_t)ceil(left * 1e6) : 0;
     }
-    err = capful_call_next((capful_word)-1, timeout, (capful_word)&done);
+    err = capful_call_next((capful_word)-1, timeout, (capful_word)&done, (capful_word)text,
+                           sizeof(text) - 1);
     if (err == ERRNO_INTR || (!err && done.status == CAPFUL_CALL_NONE))
         return 0;
     if (err) {
@@ -279,7 +334,7 @@ int tools_wait(double until)
     }
     c = call_slot(done.id);
     if (c && c->id == done.id && done.id)
-        settle(c, &done);
+        settle(c, &done, text);
     return 0;
 }
 
@@ -338,19 +393,70 @@ static bool is_common_name(JSContext *ctx, const char *name)
     return has != 0;
 }
 
+/* The place of a name in the table: its own, or a free one. The table is not empty. */
+static struct found *found_slot(uint32_t space, JSAtom atom)
+{
+    uint32_t i = (atom * 2654435761u ^ space) & (found.size - 1);
+
+    while (found.slots[i].atom != JS_ATOM_NULL &&
+           (found.slots[i].atom != atom || found.slots[i].space != space))
+        i = (i + 1) & (found.size - 1);
+    return &found.slots[i];
+}
+
+static bool found_get(JSContext *ctx, uint32_t space, JSAtom atom, JSValue *ret_value)
+{
+    struct found *f;
+
+    if (found.used == 0)
+        return false;
+    f = found_slot(space, atom);
+    if (f->atom == JS_ATOM_NULL)
+        return false;
+    *ret_value = JS_DupValue(ctx, f->value);
+    return true;
+}
+
+/* Only saves time: without memory the name is looked up again. */
+static void found_put(JSContext *ctx, uint32_t space, JSAtom atom, JSValueConst value)
+{
+    struct found *old = found.slots, *f;
+    uint32_t old_size = found.size, i;
+
+    if (found.used * 2 >= found.size) {
+        f = calloc(old_size ? (size_t)old_size * 2 : 16, sizeof(*f));
+        if (!f)
+            return;
+        found.slots = f;
+        found.size = old_size ? old_size * 2 : 16;
+        for (i = 0; i < old_size; i++) {
+            if (old[i].atom != JS_ATOM_NULL)
+                *found_slot(old[i].space, old[i].atom) = old[i];
+        }
+        free(old);
+    }
+    f = found_slot(space, atom);
+    if (f->atom != JS_ATOM_NULL)
+        return;
+    *f = (struct found){JS_DupAtom(ctx, atom), space, JS_DupValue(ctx, value)};
+    found.used++;
+}
+
 static JSValue new_space(JSContext *ctx, const char *prefix)
 {
     JSValue obj = JS_NewObjectClass(ctx, (int)space_class);
-    char *copy;
+    struct space *space;
 
     if (JS_IsException(obj))
         return obj;
-    copy = strdup(prefix);
-    if (!copy) {
+    space = malloc(sizeof(*space) + strlen(prefix) + 1);
+    if (!space) {
         JS_FreeValue(ctx, obj);
         return JS_ThrowOutOfMemory(ctx);
     }
-    JS_SetOpaque(obj, copy);
+    space->number = spaces++;
+    strcpy(space->prefix, prefix);
+    JS_SetOpaque(obj, space);
     return obj;
 }
 
@@ -366,13 +472,19 @@ static int space_find(JSContext *ctx, JSValueConst obj, JSAtom prop, JSValue *re
                       char **ret_full)
 {
     static const char joints[] = "./:";
-    const char *prefix = JS_GetOpaque(obj, space_class), *name;
-    JSValue key, cache, found, args[1];
+    const struct space *space = JS_GetOpaque(obj, space_class);
+    const char *prefix, *name;
+    JSValue key, cache, kept, args[1];
     size_t len, plen;
     char *full;
     int i, ret = -1;
 
     *ret_full = NULL;
+    if (!space)
+        return -1;
+    if (found_get(ctx, space->number, prop, ret_value))
+        return 1;
+    prefix = space->prefix;
     key = JS_AtomToValue(ctx, prop);
     if (!JS_IsString(key)) {
         JS_FreeValue(ctx, key);
@@ -380,7 +492,7 @@ static int space_find(JSContext *ctx, JSValueConst obj, JSAtom prop, JSValue *re
     }
     name = JS_ToCStringLen(ctx, &len, key);
     JS_FreeValue(ctx, key);
-    if (!name || !prefix)
+    if (!name)
         return -1;
     plen = strlen(prefix);
     full = malloc(plen + len + 2);
@@ -394,9 +506,9 @@ static int space_find(JSContext *ctx, JSValueConst obj, JSAtom prop, JSValue *re
     memcpy(plen ? full + plen + 1 : full, name, len + 1);
     len += plen ? plen + 1 : 0;
     cache = JS_GetPropertyStr(ctx, guest.internal, "toolCache");
-    found = JS_GetPropertyStr(ctx, cache, full);
-    if (!JS_IsUndefined(found)) {
-        *ret_value = found;
+    kept = JS_GetPropertyStr(ctx, cache, full);
+    if (!JS_IsUndefined(kept)) {
+        *ret_value = kept;
         ret = 1;
         goto done;
     }
@@ -415,10 +527,10 @@ static int space_find(JSContext *ctx, JSValueConst obj, JSAtom prop, JSValue *re
         if (plen)
             full[plen] = '.';
         args[0] = JS_NewString(ctx, full);
-        found = guest_call_internal("isToolGroup", 1, (JSValueConst *)args);
+        kept = guest_call_internal("isToolGroup", 1, (JSValueConst *)args);
         JS_FreeValue(ctx, args[0]);
-        ret = JS_ToBool(ctx, found);
-        JS_FreeValue(ctx, found);
+        ret = JS_ToBool(ctx, kept);
+        JS_FreeValue(ctx, kept);
         if (ret > 0)
             *ret_value = new_space(ctx, full);
     }
@@ -432,6 +544,8 @@ static int space_find(JSContext *ctx, JSValueConst obj, JSAtom prop, JSValue *re
         JS_SetPropertyStr(ctx, cache, full, JS_DupValue(ctx, *ret_value));
     }
 done:
+    if (ret > 0)
+        found_put(ctx, space->number, prop, *ret_value);
     JS_FreeValue(ctx, cache);
     JS_FreeCString(ctx, name);
     if (ret == 0)
@@ -490,7 +604,8 @@ static JSValue space_get_property(JSContext *ctx, JSValueConst obj, JSAtom prop,
 static int space_names(JSContext *ctx, JSPropertyEnum **ret_names, uint32_t *ret_len,
                        JSValueConst obj)
 {
-    JSValue arg = JS_NewString(ctx, JS_GetOpaque(obj, space_class));
+    const struct space *space = JS_GetOpaque(obj, space_class);
+    JSValue arg = JS_NewString(ctx, space->prefix);
     JSValue list = guest_call_internal("toolNames", 1, (JSValueConst *)&arg), item;
     JSPropertyEnum *names;
     int64_t len = 0, i;
@@ -513,17 +628,14 @@ static int space_names(JSContext *ctx, JSPropertyEnum **ret_names, uint32_t *ret
     return 0;
 }
 
-/* The prototype of the global object: only asked for names that nothing else has. */
-static int global_get_own_property(JSContext *ctx, JSPropertyDescriptor *desc, JSValueConst obj,
-                                   JSAtom prop)
+/* Is there a tool of that name, for the global scope to have it? 1, 0, -1. */
+static int global_has_tool(JSContext *ctx, JSAtom prop)
 {
-    JSValue tools, value;
     JSValue key = JS_AtomToValue(ctx, prop);
     const char *name;
     size_t len;
-    bool found = false;
+    int ret;
 
-    (void)obj;
     if (!capful_running || !JS_IsString(key)) {
         JS_FreeValue(ctx, key);
         return 0;
@@ -532,25 +644,41 @@ static int global_get_own_property(JSContext *ctx, JSPropertyDescriptor *desc, J
     JS_FreeValue(ctx, key);
     if (!name)
         return -1;
-    if (tool_exists(name, len)) {
-        JSValue proto = JS_GetClassProto(ctx, 1 /* Object */);
-        found = JS_HasProperty(ctx, proto, prop) == 0;
-        JS_FreeValue(ctx, proto);
-    }
+    ret = tool_exists(name, len);
     JS_FreeCString(ctx, name);
-    if (!found)
-        return 0;
-    if (desc) {
+    return ret;
+}
+
+/* The prototype of the global object: only asked for names that nothing else has. */
+static int global_get_own_property(JSContext *ctx, JSPropertyDescriptor *desc, JSValueConst obj,
+                                   JSAtom prop)
+{
+    JSValue value = JS_UNDEFINED, proto, tools;
+    bool known = found_get(ctx, SPACE_GLOBAL, prop, &value);
+    int ret = known ? 1 : global_has_tool(ctx, prop);
+
+    (void)obj;
+    if (ret <= 0)
+        return ret;
+    proto = JS_GetClassProto(ctx, 1 /* Object */);
+    ret = JS_HasProperty(ctx, proto, prop) == 0;
+    JS_FreeValue(ctx, proto);
+    if (ret && !known) {
         tools = JS_GetPropertyStr(ctx, guest.internal, "tools");
         value = JS_GetProperty(ctx, tools, prop);
         JS_FreeValue(ctx, tools);
         if (JS_IsException(value))
             return -1;
-        desc->flags = JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE;
-        desc->getter = JS_UNDEFINED;
-        desc->setter = JS_UNDEFINED;
-        desc->value = value;
+        found_put(ctx, SPACE_GLOBAL, prop, value);
     }
+    if (!ret || !desc) {
+        JS_FreeValue(ctx, value);
+        return ret;
+    }
+    desc->flags = JS_PROP_CONFIGURABLE | JS_PROP_WRITABLE;
+    desc->getter = JS_UNDEFINED;
+    desc->setter = JS_UNDEFINED;
+    desc->value = value;
     return 1;
 }
 

@@ -45,6 +45,21 @@ static int put_done(struct process *process, uint64_t to, const struct capful_do
     return gmem_write(process, gptr(to), done, sizeof *done) ? 0 : ERRNO_FAULT;
 }
 
+/* What there is to tell; the answer too, if the guest's buffer takes it. Both places are known to
+ * be good. */
+static int tell(struct tool_host *tools, struct process *process, const uint64_t *args,
+                const struct capful_done *done)
+{
+    struct str text;
+    if (done->len <= (uint32_t)args[4] && tool_call_take(tools, process, done->id, &text) == 0) {
+        int result = gmem_copy_out(process, gptr(args[3]), text);
+        if (result != 0)
+            return result;
+        tool_call_forget(tools, process, done->id);
+    }
+    return put_done(process, args[2], done);
+}
+
 /* Nothing to tell yet: waits for a call, the descriptor and the time. */
 static int wait_for_any(struct process *process, const struct fd *fd)
 {
@@ -77,18 +92,19 @@ int sys_call_next(struct process *process, const uint64_t *args)
 {
     struct fd *fd = NULL;
     struct capful_done done = {0, CAPFUL_CALL_NONE, 0, 0};
-    uint64_t now = kernel_time_monotonic(process->kernel);
     struct tool_host *tools;
     int result = get_tools(process, &tools);
     if (result == 0 && (uint32_t)args[0] != NO_FD)
         result = sys_get_fd(process, args[0], CAPFUL_RIGHT_POLL_FD_READWRITE, &fd);
-    if (result == 0 && !gmem_span(process, gptr(args[2]), sizeof done))
+    if (result == 0 && (!gmem_span(process, gptr(args[2]), sizeof done) ||
+                        !gmem_span(process, gptr(args[3]), (uint32_t)args[4])))
         result = ERRNO_FAULT;
     if (result != 0)
         return result;
     if (tool_call_next(tools, process, &done))
-        return put_done(process, args[2], &done);
+        return tell(tools, process, args, &done);
     done = (struct capful_done){0, CAPFUL_CALL_NONE, 0, 0};
+    uint64_t now = (int64_t)args[1] < 0 ? 0 : kernel_time_monotonic(process->kernel);
     set_deadline(process, (int64_t)args[1], now);
     done.fd_ready = fd && (file_ready(fd->file) & (READY_IN | READY_HUP));
     bool hopeless = !fd && (int64_t)args[1] < 0 && !tool_call_pending(process);

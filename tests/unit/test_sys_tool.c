@@ -95,6 +95,26 @@ GUEST_TEST(call_and_answer)
     EQ(done.status, CAPFUL_CALL_NONE);
 }
 
+/* An answer that fits comes with the news of it; one that does not is left to be fetched. */
+GUEST_TEST(answer_with_the_news)
+{
+    struct capful_done done;
+    uint32_t id = 0, at = fake_alloc(g, 64), news = fake_alloc(g, sizeof done);
+    EQ(start(g, "echo", "{\"a\":1}", &id), 0);
+    EQ(fake_call(g, SYS_call_next, NO_FD, (uint64_t)-1, news, g->size - 3, 64), ERRNO_FAULT);
+    EQ(fake_call(g, SYS_call_next, NO_FD, (uint64_t)-1, news, at, 7), 0);
+    memcpy(&done, fake_at(g, news), sizeof done);
+    EQ(done.id, id);
+    EQ(done.len, 7);
+    MEM_EQ(fake_at(g, at), "{\"a\":1}", 7);
+    EQ(fake_call(g, SYS_call_result, id, at, 64), ERRNO_NOENT); /* forgotten */
+    EQ(start(g, "echo", "{\"b\":1}", &id), 0);
+    EQ(fake_call(g, SYS_call_next, NO_FD, (uint64_t)-1, news, at, 6), 0);
+    MEM_EQ(fake_at(g, at), "{\"a\":1}", 7); /* untouched */
+    EQ(fake_call(g, SYS_call_result, id, at, 64), 0);
+    MEM_EQ(fake_at(g, at), "{\"b\":1}", 7);
+}
+
 GUEST_TEST(several_at_once)
 {
     struct capful_done done;
