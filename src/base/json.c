@@ -448,6 +448,60 @@ static bool check_unique(const struct json *json, struct json_problem *problem)
     return true;
 }
 
+static const char *skip_blanks(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+        at++;
+    return at;
+}
+
+/* Behind the quote that closes the string at `at`; NULL if there is none. */
+static const char *skip_string(const char *at, const char *end)
+{
+    for (at++; at < end && *at != '"'; at++)
+        if (*at == '\\' && ++at == end)
+            return NULL;
+    return at < end ? at + 1 : NULL;
+}
+
+bool json_flat_unique(struct str text)
+{
+    const char *at = text.ptr, *end = at + text.len;
+    struct str keys[16];
+    size_t n = 0;
+    at = skip_blanks(at, end);
+    if (at == end || *at != '{')
+        return false;
+    for (;;) {
+        at = skip_blanks(at + 1, end);
+        if (at < end && *at == '}')
+            return true;
+        const char *close = at < end && *at == '"' ? skip_string(at, end) : NULL;
+        if (!close || n == sizeof keys / sizeof keys[0])
+            return false;
+        struct str key = {at + 1, (size_t)(close - at) - 2};
+        if (memchr(key.ptr, '\\', key.len))
+            return false;
+        for (size_t i = 0; i < n; i++)
+            if (str_equal(keys[i], key))
+                return false;
+        keys[n++] = key;
+        at = skip_blanks(close, end);
+        at = at < end && *at == ':' ? skip_blanks(at + 1, end) : end;
+        if (at < end && *at == '"')
+            at = skip_string(at, end);
+        while (at && at < end && *at != ',' && *at != '}') {
+            if (*at == '{' || *at == '[')
+                return false;
+            at++;
+        }
+        if (!at || at == end)
+            return false;
+        if (*at == '}')
+            return true;
+    }
+}
+
 bool json_parse(struct str text, unsigned flags, unsigned depth, struct json *ret,
                 struct json_problem *problem)
 {

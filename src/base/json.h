@@ -50,6 +50,11 @@ bool json_parse(struct str text, unsigned flags, unsigned depth, struct json *re
                 struct json_problem *problem);
 void json_release(struct json *json);
 
+/* Whether a text that json_check passed is one object of at most 16 members, none of them a list or
+ * an object, no key with an escape, no key twice. What most calls have for arguments: told without
+ * a tree. */
+bool json_flat_unique(struct str text);
+
 /* Where a string (its quote), a key or a number stands in the text; SIZE_MAX for the other kinds,
  * which leave no trace: ask for the key before them. */
 size_t json_offset(const struct json *json, yyjson_val *value);

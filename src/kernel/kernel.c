@@ -141,17 +141,17 @@ uint64_t kernel_time_cpu(struct kernel *kernel)
     return kernel->cpu_shown;
 }
 
-void kernel_pause_wall(struct kernel *kernel)
+void kernel_pause_wall(struct kernel *kernel, uint64_t now)
 {
     if (kernel->pause_start == 0)
-        kernel->pause_start = clock_monotonic();
+        kernel->pause_start = now;
 }
 
-void kernel_resume_wall(struct kernel *kernel)
+void kernel_resume_wall(struct kernel *kernel, uint64_t now)
 {
     if (kernel->pause_start == 0)
         return;
-    kernel->wall_paused += clock_monotonic() - kernel->pause_start;
+    kernel->wall_paused += now - kernel->pause_start;
     kernel->pause_start = 0;
 }
 

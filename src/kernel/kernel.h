@@ -72,11 +72,12 @@ struct kernel {
     uint64_t processes_started;
 
     uint64_t wall_start, wall_paused, pause_start; /* host time; pause_start 0: not paused */
-    uint64_t cpu_used;    /* ns of guests and kernel, up to the last look */
-    uint64_t cpu_shown;   /* the largest answer of kernel_time_cpu */
-    uint64_t cpu_mark;    /* thread's processor time at the last look, 0: not asked in this drive */
-    uint64_t drive_start; /* host time when kernel_run was entered or cpu_mark was taken */
-    void *spare;          /* pipe buffers to be used again (pipe.c) */
+    uint64_t cpu_used;  /* ns of guests and kernel, up to the last look */
+    uint64_t cpu_shown; /* the largest answer of kernel_time_cpu */
+    uint64_t cpu_mark;  /* thread's processor time at the last look, 0: not asked in this drive */
+    /* Host time when kernel_run was entered, cpu_mark was taken, or kernel_run returned. */
+    uint64_t drive_start;
+    void *spare; /* pipe buffers to be used again (pipe.c) */
     uint32_t spare_count;
     uint64_t pipes_made;
     void *context; /* the sandbox, for the layers above */
@@ -133,8 +134,10 @@ uint64_t
 kernel_time_cpu(struct kernel *kernel); /* ns used so far, never less than it answered before */
 int kernel_random(struct kernel *kernel, void *buffer, size_t len);
 void kernel_seed(struct kernel *kernel, uint64_t seed);
-void kernel_pause_wall(struct kernel *kernel); /* only tools and approvals are being waited for */
-void kernel_resume_wall(struct kernel *kernel);
+/* Only tools and approvals are being waited for, from now (clock_monotonic) on. Guests that run end
+ * it. */
+void kernel_pause_wall(struct kernel *kernel, uint64_t now);
+void kernel_resume_wall(struct kernel *kernel, uint64_t now);
 
 /* For process.c and sched.c. */
 void kernel_enqueue(struct kernel *kernel, struct process *process);

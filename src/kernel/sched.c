@@ -196,7 +196,7 @@ static double seconds(uint64_t ns)
     return (double)ns / (double)CAPFUL_SECOND;
 }
 
-bool kernel_must_stop(struct kernel *kernel)
+static bool must_stop(struct kernel *kernel, uint64_t now)
 {
     int cancelled = atomic_load_explicit(&kernel->cancelled, memory_order_relaxed);
     if (cancelled != 0 && kernel->stop == STOP_NONE) {
@@ -206,7 +206,6 @@ bool kernel_must_stop(struct kernel *kernel)
     if (kernel->stop != STOP_NONE)
         return true;
     const struct capful_limits *limits = &kernel->limits;
-    uint64_t now = clock_monotonic();
     if (now - kernel->drive_start > CAPFUL_SECOND / 1000)
         count_cpu(kernel, now, true);
     if (wall_used(kernel, now) > limits->wall)
@@ -220,6 +219,11 @@ bool kernel_must_stop(struct kernel *kernel)
         kernel_stop_limit(kernel, "cpu", "the run used more than %g s of processor time",
                           seconds(limits->cpu));
     return kernel->stop != STOP_NONE;
+}
+
+bool kernel_must_stop(struct kernel *kernel)
+{
+    return must_stop(kernel, clock_monotonic());
 }
 
 uint64_t kernel_time_elapsed(const struct kernel *kernel)
@@ -351,23 +355,24 @@ static void take_turn(struct kernel *kernel, struct process *process)
     kernel->current = NULL;
 }
 
-static enum sched_state run(struct kernel *kernel)
+/* Reading the clock costs as much as a guest's system call: `now` serves until a guest has run. */
+static enum sched_state run(struct kernel *kernel, uint64_t now)
 {
-    for (;;) {
+    for (;; now = 0) {
         if (kernel->stop != STOP_NONE)
             return KERNEL_STOPPED;
         if (!kernel->init || kernel->init->state == PROCESS_ZOMBIE) {
             kernel_end_others(kernel); /* with the first process everything ends */
             return KERNEL_DONE;
         }
-        if (kernel->asked)
-            return KERNEL_ASKED;
         if (kernel->turns == 0 || atomic_load_explicit(&kernel->cancelled, memory_order_relaxed)) {
             kernel->turns = TURNS_BETWEEN_LOOKS;
-            if (kernel_must_stop(kernel))
+            if (must_stop(kernel, now ? now : clock_monotonic()))
                 continue;
             fire_timers(kernel);
         }
+        if (kernel->asked)
+            return KERNEL_ASKED;
         kernel->turns--;
         if (!kernel->run_first)
             fire_timers(kernel);
@@ -382,10 +387,11 @@ static enum sched_state run(struct kernel *kernel)
 enum sched_state kernel_run(struct kernel *kernel)
 {
     kernel->drive_start = clock_monotonic();
+    kernel_resume_wall(kernel, kernel->drive_start);
     kernel->cpu_mark = 0;
     kernel->turns = 0;
     kernel->driving = true;
-    enum sched_state state = run(kernel);
+    enum sched_state state = run(kernel, kernel->drive_start);
     count_cpu(kernel, clock_monotonic(), false);
     kernel->driving = false;
     kernel->asked = false;

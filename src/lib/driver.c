@@ -17,17 +17,18 @@
 
 #define MAX_POLL 128
 
-/* The host's part. True if anything happened that may let a guest go on. */
+/* The host's part, after kernel_run. True if anything happened that may let a guest go on. The time
+ * that tools take is not the run's: it pauses until kernel_run or kernel_resume_wall. */
 static bool host_turn(struct capful_run *run)
 {
     struct capful_sandbox *sandbox = run->sandbox;
     struct tool_host *tools = sandbox->context.tools;
     bool progress = stdio_flush(&run->stdio);
     progress |= vfs_serve(sandbox->context.vfs);
-    kernel_pause_wall(&sandbox->kernel);
-    progress |= tool_dispatch(tools);
+    uint64_t now = progress ? clock_monotonic() : sandbox->kernel.drive_start;
+    kernel_pause_wall(&sandbox->kernel, now);
+    progress |= tool_dispatch(tools, now);
     progress |= tool_collect(tools);
-    kernel_resume_wall(&sandbox->kernel);
     return progress;
 }
 
@@ -52,7 +53,7 @@ static bool idle(struct capful_run *run, enum capful_step *ret)
     bool tools_wait = tool_in_flight(tools);
     bool input_wait = stdio_wants_input(&run->stdio, &input_fd);
     if (tool_has_host_calls(tools)) {
-        kernel_pause_wall(kernel);
+        kernel_pause_wall(kernel, clock_monotonic());
         *ret = CAPFUL_STEP_CALLS;
         return true;
     }
@@ -82,7 +83,7 @@ static bool idle(struct capful_run *run, enum capful_step *ret)
     if (run->timeout == 0)
         return false;
     if (tools_wait)
-        kernel_pause_wall(kernel);
+        kernel_pause_wall(kernel, clock_monotonic());
     *ret = CAPFUL_STEP_WAIT;
     return true;
 }
@@ -93,15 +94,17 @@ static enum capful_step drive(struct capful_run *run)
     struct kernel *kernel = &sandbox->kernel;
     enum capful_step step = CAPFUL_STEP_DONE;
     for (;;) {
-        if (kernel_must_stop(kernel))
-            return CAPFUL_STEP_DONE;
         switch (kernel_run(kernel)) {
-        case KERNEL_DONE: host_turn(run); return CAPFUL_STEP_DONE;
+        case KERNEL_DONE:
+            host_turn(run);
+            kernel_resume_wall(kernel, clock_monotonic());
+            return CAPFUL_STEP_DONE;
         case KERNEL_STOPPED: return CAPFUL_STEP_DONE;
         case KERNEL_ASKED: host_turn(run); break;
         case KERNEL_IDLE:
             if (host_turn(run))
                 break;
+            kernel_resume_wall(kernel, clock_monotonic());
             poll_commands(run);
             tool_expire(sandbox->context.tools, clock_monotonic());
             if (tool_collect(sandbox->context.tools) || kernel->run_first)
@@ -125,7 +128,7 @@ enum capful_step driver_step(struct capful_run *run)
 {
     struct capful_sandbox *sandbox = run->sandbox;
     drain(atomic_load(&sandbox->wake_fd));
-    kernel_resume_wall(&sandbox->kernel);
+    kernel_resume_wall(&sandbox->kernel, clock_monotonic());
     engine_enter();
     poll_commands(run);
     tool_expire(sandbox->context.tools, clock_monotonic());

@@ -140,6 +140,7 @@ struct tool_host {
     uint32_t run;         /* number of the run */
     uint32_t last_number; /* of a call */
     uint64_t origin;      /* clock_monotonic of the run's start */
+    uint64_t now;         /* of what was last known; only tool_dispatch and what it calls use it */
     tool_observer on_call;
     void *on_call_context;
 
@@ -151,9 +152,9 @@ struct tool_host {
     struct tool_usage usage;
 };
 
-/* dispatch.c: ends a call; the answer is taken. */
+/* dispatch.c: ends a call at `now`; the answer is taken. */
 void call_settle(struct tool_host *host, struct capful_call *call, enum capful_outcome outcome,
-                 struct answer *answer);
+                 struct answer *answer, uint64_t now);
 /* host.c */
 void call_drop_answer(struct tool_host *host, struct capful_call *call);
 void call_shorten(struct tool_host *host,

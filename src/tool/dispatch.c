@@ -16,8 +16,10 @@
 
 static void observe(struct tool_host *host, const struct capful_call *call)
 {
-    if (host->on_call)
-        host->on_call(host->on_call_context, &call->record);
+    if (!host->on_call)
+        return;
+    host->on_call(host->on_call_context, &call->record);
+    host->now = clock_monotonic();
 }
 
 /* A function that has not answered yet may still look at the arguments, whatever the host thinks of
@@ -29,13 +31,14 @@ static bool nobody_reads(const struct capful_call *call)
 }
 
 void call_settle(struct tool_host *host, struct capful_call *call, enum capful_outcome outcome,
-                 struct answer *answer)
+                 struct answer *answer, uint64_t now)
 {
     struct tool_process *tools = call->process;
+    host->now = now;
     list_remove(&call->link);
     call->place = PLACE_SETTLED;
     call->record.outcome = outcome;
-    call->record.end = clock_monotonic() - host->origin;
+    call->record.end = now - host->origin;
     call->record.message = TAKE(answer->message);
     call->record.result_len = answer->status == CAPFUL_CALL_OK ? answer->len : 0;
     host->usage.result_bytes += call->record.result_len;
@@ -68,7 +71,7 @@ static void settle_error(struct tool_host *host, struct capful_call *call,
 {
     struct answer answer = {CAPFUL_CALL_NONE, NULL, 0, NULL};
     answer_error(&answer, call->tool_name, code, message, data);
-    call_settle(host, call, outcome, &answer);
+    call_settle(host, call, outcome, &answer, clock_monotonic());
 }
 
 __attribute__((format(printf, 5, 6))) static void
@@ -97,17 +100,17 @@ __attribute__((format(printf, 4, 5))) static void settle_denied(struct tool_host
     buf_vprintf(&message, format, args);
     va_end(args);
     answer_denied(&answer, call->tool_name, code, buf_str(&message));
-    call_settle(host, call, CAPFUL_CALL_REFUSED, &answer);
+    call_settle(host, call, CAPFUL_CALL_REFUSED, &answer, clock_monotonic());
     buf_release(&message);
 }
 
 /* The answer of a call that is COMPLETE. */
-static void settle_answered(struct tool_host *host, struct capful_call *call)
+static void settle_answered(struct tool_host *host, struct capful_call *call, uint64_t now)
 {
     struct answer answer = call->answer;
     call->answer = (struct answer){CAPFUL_CALL_NONE, NULL, 0, NULL};
     bool ok = answer.text && answer.status == CAPFUL_CALL_OK;
-    call_settle(host, call, ok ? CAPFUL_CALL_DONE : CAPFUL_CALL_FAILED, &answer);
+    call_settle(host, call, ok ? CAPFUL_CALL_DONE : CAPFUL_CALL_FAILED, &answer, now);
 }
 
 /* ------------------------------------------------------------------ the decision */
@@ -163,6 +166,8 @@ static bool check_arguments(struct tool_host *host, struct capful_call *call,
                       problem.offset + 1, problem.text);
         return false;
     }
+    if (!tool->schema && json_flat_unique(text))
+        return true;
     uint64_t work = 2 * (uint64_t)text.len + 80 * (uint64_t)values;
     if (!kernel_charge(host->kernel, work)) {
         settle_failed(host, call, CAPFUL_CALL_FAILED, "too_large",
@@ -256,17 +261,19 @@ static void move(struct capful_call *call, struct list *to, enum call_place plac
     call->place = place;
 }
 
-static void call_function(struct tool_host *host, struct capful_call *call, uint64_t now)
+static void call_function(struct tool_host *host, struct capful_call *call)
 {
     const struct tool *tool = call->tool;
+    uint64_t now = host->now;
     move(call, &host->in_flight, PLACE_IN_FLIGHT);
     call->deadline = deadline_of(host, tool, now);
     call_ref(call);
     tool->call(call, tool->context);
-    host->usage.waiting += clock_monotonic() - now;
+    host->now = clock_monotonic();
+    host->usage.waiting += host->now - now;
     int phase = CALL_IN_CALLBACK;
     if (!atomic_compare_exchange_strong(&call->phase, &phase, CALL_AWAITED))
-        settle_answered(host, call);
+        settle_answered(host, call, host->now);
 }
 
 static void start_command(struct tool_host *host, struct capful_call *call)
@@ -309,19 +316,20 @@ static bool start_ready(struct tool_host *host)
 
 static void dispatch_one(struct tool_host *host, struct capful_call *call)
 {
-    uint64_t now = clock_monotonic();
-    call->record.start = now - host->origin;
+    call->record.start = host->now - host->origin;
     if (!decide(host, call))
         return;
+    if (call->own_arguments || call->tool->schema) /* else it took no time */
+        host->now = clock_monotonic();
     call->mailbox = mailbox_ref(host->mailbox);
     call->record.outcome = CAPFUL_CALL_STARTED;
     observe(host, call);
     call->record.outcome = CAPFUL_CALL_UNKNOWN;
     switch (call->tool->kind) {
-    case TOOL_CALLBACK: call_function(host, call, now); break;
+    case TOOL_CALLBACK: call_function(host, call); break;
     case TOOL_STEP:
         atomic_store(&call->phase, CALL_AWAITED);
-        call->deadline = deadline_of(host, call->tool, now);
+        call->deadline = deadline_of(host, call->tool, host->now);
         move(call, &host->for_host, PLACE_FOR_HOST);
         break;
     case TOOL_COMMAND:
@@ -337,9 +345,10 @@ static bool must_stop(const struct tool_host *host)
            atomic_load_explicit(&host->kernel->cancelled, memory_order_relaxed);
 }
 
-bool tool_dispatch(struct tool_host *host)
+bool tool_dispatch(struct tool_host *host, uint64_t now)
 {
     bool any = false;
+    host->now = now;
     if (!host->mailbox && !list_empty(&host->queued) &&
         mailbox_new(host->sandbox, &host->mailbox) < 0) {
         kernel_stop_fault(host->kernel, "out of memory for tool calls");
@@ -378,7 +387,7 @@ bool tool_collect(struct tool_host *host)
         struct capful_call *call = LIST_ENTRY(at, struct capful_call, mail);
         list_remove(&call->mail);
         if (!call->abandoned) {
-            settle_answered(host, call);
+            settle_answered(host, call, clock_monotonic());
             any = true;
         }
         call_unref(call);
@@ -432,7 +441,8 @@ static void finish_command(struct tool_host *host, struct capful_call *call)
     if (command_finish(TAKE(call->command), &text, &len, &failure)) {
         answer_result(&answer, call->tool_name, text, len, call->result_limit);
         bool ok = answer.text && answer.status == CAPFUL_CALL_OK;
-        call_settle(host, call, ok ? CAPFUL_CALL_DONE : CAPFUL_CALL_FAILED, &answer);
+        call_settle(host, call, ok ? CAPFUL_CALL_DONE : CAPFUL_CALL_FAILED, &answer,
+                    clock_monotonic());
     } else {
         struct buf message = BUF_INIT(16384);
         buf_printf(&message, "%s ", call->tool_name);
@@ -551,7 +561,7 @@ static void abandon_list(struct tool_host *host, struct list *list, enum capful_
             stop_command(host, call);
         list_remove(&call->mine);
         call->process = NULL;
-        call_settle(host, call, outcome, &answer);
+        call_settle(host, call, outcome, &answer, clock_monotonic());
     }
 }
 

@@ -174,8 +174,9 @@ void tool_begin(struct tool_host *host, tool_observer on_call /* may be NULL */,
 void tool_end(struct tool_host *host);
 void tool_abandon(struct tool_host *host); /* what tool_end does first */
 
-/* Makes the queued calls, one by one, until the run must stop. True if it did anything. */
-bool tool_dispatch(struct tool_host *host);
+/* Makes the queued calls, one by one, until the run must stop. True if it did anything. `now` is
+ * clock_monotonic. */
+bool tool_dispatch(struct tool_host *host, uint64_t now);
 /* The next call for the host to answer (tools without a function); NULL if there is none. */
 struct capful_call *tool_next_host_call(struct tool_host *host);
 bool tool_has_host_calls(const struct tool_host *host);

@@ -89,14 +89,14 @@ static bool hold_clock(const struct vnode *node)
     struct kernel *kernel = node->fs->vfs->kernel;
     bool paused = kernel->current && kernel->pause_start == 0;
     if (paused)
-        kernel_pause_wall(kernel);
+        kernel_pause_wall(kernel, clock_monotonic());
     return paused;
 }
 
 static int let_clock(const struct vnode *node, bool paused, int host_errno)
 {
     if (paused)
-        kernel_resume_wall(node->fs->vfs->kernel);
+        kernel_resume_wall(node->fs->vfs->kernel, clock_monotonic());
     return host_errno == 0 ? 0 : errno_from_host(host_errno);
 }
 

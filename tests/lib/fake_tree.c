@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "syscall/calls.h"
 
@@ -77,7 +78,7 @@ enum sched_state tree_drive(struct fake_tree *tree)
     struct tool_host *tools = tree->box.context.tools;
     for (;;) {
         enum sched_state state = fake_box_run(&tree->box);
-        bool progress = tool_dispatch(tools);
+        bool progress = tool_dispatch(tools, clock_monotonic());
         progress |= tool_collect(tools);
         if (state != KERNEL_IDLE || !progress)
             return state;

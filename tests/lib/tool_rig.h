@@ -102,7 +102,7 @@ static inline bool rig_wait(struct tool_rig *rig)
 static inline uint32_t rig_call(struct tool_rig *rig, const char *tool, const char *arguments)
 {
     uint32_t id = rig_start(rig, tool, arguments), got = 0, status;
-    tool_dispatch(rig->host);
+    tool_dispatch(rig->host, clock_monotonic());
     while ((status = rig_take(rig, &got)) == CAPFUL_CALL_NONE && tool_in_flight(rig->host))
         if (!rig_wait(rig))
             break;

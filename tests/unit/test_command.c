@@ -389,7 +389,7 @@ TEST(command_abandoned_with_the_run)
     char path[128];
     struct stat st = {.st_size = 0};
     rig_start(&r, "t", "{}");
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     OK(tool_in_flight(r.host));
     snprintf(path, sizeof path, "%s/self", directory);
     for (int i = 0; i < 400 && (stat(path, &st) < 0 || st.st_size == 0); i++)
@@ -406,7 +406,7 @@ TEST(command_many_at_once_take_turns)
     begin(&r, "cat; sleep 0.02", "", "", NULL);
     for (int i = 0; i < 40; i++)
         rig_start(&r, "t", "{\"a\":1}");
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     struct pollfd fds[3 * TOOL_COMMANDS + 1];
     EQ(tool_pollfds(r.host, fds, 3 * TOOL_COMMANDS), 3 * TOOL_COMMANDS);
     EQ(tool_pollfds(r.host, fds, 5), 3 * TOOL_COMMANDS);
@@ -427,7 +427,7 @@ TEST(command_run_ends_with_some_waiting)
     begin(&r, "sleep 100", "", "", NULL);
     for (int i = 0; i < TOOL_COMMANDS + 3; i++)
         rig_start(&r, "t", "{}");
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     tool_end(r.host);
     EQ(tool_record(r.host, TOOL_COMMANDS - 1)->outcome, CAPFUL_CALL_UNKNOWN);
     EQ(tool_record(r.host, TOOL_COMMANDS)->outcome, CAPFUL_CALL_REFUSED);
@@ -509,7 +509,7 @@ TEST(command_where_the_system_refuses_pidfd_and_memfd)
     OK(!alive("child"));
     struct pollfd fds[3];
     rig_start(&r, "t", "{}");
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     EQ(tool_pollfds(r.host, fds, 3), 2);
     OK(tool_next_deadline(r.host) < clock_monotonic() + CAPFUL_SECOND);
     while (tool_in_flight(r.host))
@@ -528,7 +528,7 @@ TEST(command_survives_every_failed_allocation)
         uint32_t id;
         EQ(tool_call_start(r.host, r.process, STR("t"), STR("{\"a\":\"x\"}"), &id), 0);
         mem_fail_after(n);
-        tool_dispatch(r.host);
+        tool_dispatch(r.host, clock_monotonic());
         void *block = mem_alloc(1);
         mem_fail_after(0);
         while (tool_in_flight(r.host) && rig_wait(&r))

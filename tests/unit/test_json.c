@@ -180,6 +180,35 @@ TEST(json_duplicate_keys)
     buf_release(&text);
 }
 
+TEST(json_flat_objects_need_no_tree)
+{
+    static const char *const flat[] = {
+        "{}", " { } ", "{\"a\":1}", "{\"a\":\"}\\\",{\",\"b\":-1.5e3 , \"\":null}\n", "{\"a\":true,\"A\":false}",
+        "{\"1\":1,\"2\":1,\"3\":1,\"4\":1,\"5\":1,\"6\":1,\"7\":1,\"8\":1,\"9\":1,\"10\":1,\"11\":1,\"12\":1,\"13\":1,"
+        "\"14\":1,\"15\":1,\"16\":1}",
+    };
+    static const char *const other[] = {
+        "1", "[]", "\"{}\"", "{\"a\":{}}", "{\"a\":[]}", "{\"a\":1,\"a\":2}", "{\"a\":1,\"b\":2,\"a\":3}", "{\"\":1,\"\":2}",
+        "{\"\\u0061\":1,\"a\":2}", "{\"a\\\"\":1}",
+        "{\"1\":1,\"2\":1,\"3\":1,\"4\":1,\"5\":1,\"6\":1,\"7\":1,\"8\":1,\"9\":1,\"10\":1,\"11\":1,\"12\":1,\"13\":1,"
+        "\"14\":1,\"15\":1,\"16\":1,\"17\":1}",
+    };
+    /* Not JSON: never asked, yet nothing is read that is not there. */
+    static const char *const broken[] = {"", "{", "{\"", "{\"a", "{\"a\\", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":\"\\", "{\"a\":1,"};
+    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++) {
+        STR_EQ(refusal(flat[i], JSON_UNIQUE_KEYS), "");
+        OK(json_flat_unique(str_of(flat[i])));
+    }
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        OK(!json_flat_unique(str_of(other[i])));
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        size_t len = strlen(broken[i]);
+        char *exact = mem_dup(broken[i], len); /* a sanitizer sees what lies behind */
+        OK(exact && !json_flat_unique((struct str){exact, len}));
+        mem_free(exact);
+    }
+}
+
 TEST(json_tree_keeps_numbers_and_places)
 {
     const char *text = "\xef\xbb\xbf{ // c\n \"n\": 0.10,\n \"s\": \"x\\ny\",\n \"big\": "

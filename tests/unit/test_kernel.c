@@ -159,14 +159,14 @@ TEST(kernel_pause_stops_the_wall_clock)
     struct fake_box box;
     fake_box_init(&box);
     box.kernel.limits.wall = 20000000;
-    kernel_pause_wall(&box.kernel);
-    kernel_pause_wall(&box.kernel);
+    kernel_pause_wall(&box.kernel, clock_monotonic());
+    kernel_pause_wall(&box.kernel, clock_monotonic());
     uint64_t until = clock_monotonic() + 40000000;
     while (clock_monotonic() < until)
         ;
     OK(!kernel_must_stop(&box.kernel));
-    kernel_resume_wall(&box.kernel);
-    kernel_resume_wall(&box.kernel);
+    kernel_resume_wall(&box.kernel, clock_monotonic());
+    kernel_resume_wall(&box.kernel, clock_monotonic());
     OK(!kernel_must_stop(&box.kernel));
     OK(box.kernel.wall_paused >= 40000000);
     OK(kernel_time_elapsed(&box.kernel) >= 40000000);
@@ -178,7 +178,7 @@ TEST(kernel_pause_does_not_stop_the_deadline)
     struct fake_box box;
     fake_box_init(&box);
     box.kernel.limits.deadline = 5000000;
-    kernel_pause_wall(&box.kernel);
+    kernel_pause_wall(&box.kernel, clock_monotonic());
     uint64_t until = clock_monotonic() + 6000000;
     while (clock_monotonic() < until)
         ;

@@ -72,12 +72,12 @@ TEST(call_answers_at_once)
     struct tool_rig r;
     uint32_t id = 0;
     rig_begin(&r, set_of_one("echo", echo, NULL), NULL);
-    OK(!tool_dispatch(r.host));
+    OK(!tool_dispatch(r.host, clock_monotonic()));
     id = rig_start(&r, "echo", "{\"a\":[1,2.50,\"x\"]}");
     OK(tool_queued(r.host));
     OK(tool_call_pending(r.process));
     EQ(rig_take(&r, NULL), CAPFUL_CALL_NONE);
-    OK(tool_dispatch(r.host));
+    OK(tool_dispatch(r.host, clock_monotonic()));
     OK(!tool_queued(r.host));
     OK(!tool_in_flight(r.host));
     OK(!tool_call_pending(r.process));
@@ -249,7 +249,7 @@ TEST(call_budget_lasts_for_the_sandbox)
     EQ(tool_budget_left(r.host, refund), 2);
     for (int i = 0; i < 4; i++)
         rig_start(&r, "refund", "{\"amount\":1}"); /* all at once do not slip through */
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     EQ(rig_take(&r, NULL), CAPFUL_CALL_ERROR);
     EQ(rig_take(&r, NULL), CAPFUL_CALL_ERROR);
     EQ(rig_take(&r, NULL), CAPFUL_CALL_DENIED);
@@ -313,7 +313,7 @@ TEST(call_limit_of_calls_ends_the_run)
     EQ(id, 77);
     EQ(r.kernel.stop, STOP_LIMIT);
     OK(strstr(r.kernel.stop_text, "3") != NULL);
-    OK(!tool_dispatch(r.host)); /* nothing is called once the run has to stop */
+    OK(!tool_dispatch(r.host, clock_monotonic())); /* nothing is called once the run has to stop */
     tool_end(r.host);
     EQ(tool_record_count(r.host), 3);
     EQ(tool_record(r.host, 2)->outcome, CAPFUL_CALL_REFUSED);
@@ -377,7 +377,7 @@ TEST(call_memory_is_charged_and_ends_the_run)
     uint64_t before = r.kernel.memory_used;
     rig_start(&r, "echo", big);
     OK(r.kernel.memory_used >= before + 20000);
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     OK(r.kernel.memory_used >= before + 40000);
     EQ(rig_take(&r, NULL), CAPFUL_CALL_OK);
     OK(r.kernel.memory_used < before + 21000);
@@ -507,7 +507,7 @@ TEST(answer_later_in_any_order)
     rig_begin(&r, set_of_one("later", shelve, &shelf), NULL);
     for (int i = 0; i < 3; i++)
         ids[i] = rig_start(&r, "later", "{}");
-    EQ(tool_dispatch(r.host), true);
+    EQ(tool_dispatch(r.host, clock_monotonic()), true);
     EQ(shelf.n, 3);
     OK(tool_in_flight(r.host));
     OK(!tool_collect(r.host));
@@ -540,7 +540,7 @@ TEST(answer_wakes_through_the_descriptor)
     rig_begin(&r, set_of_one("later", shelve, &shelf), NULL);
     rig_start(&r, "later", "{}");
     rig_start(&r, "later", "{}");
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     capful_call_answer(shelf.calls[0], "0", 1); /* before the descriptor exists */
     struct pollfd fd = {.fd = tool_event_fd(r.host), .events = POLLIN};
     OK(fd.fd >= 0);
@@ -562,7 +562,7 @@ TEST(step_driven_calls)
     OK(tool_next_host_call(r.host) == NULL);
     rig_start(&r, "ask", "{\"q\":1}");
     rig_start(&r, "ask", "{\"q\":2}");
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     OK(tool_has_host_calls(r.host));
     struct capful_call *first = tool_next_host_call(r.host), *second = tool_next_host_call(r.host);
     OK(tool_next_host_call(r.host) == NULL);
@@ -595,7 +595,7 @@ TEST(call_times_out)
     rig_start(&r, "host", "{}");
     rig_start(&r, "default", "{}");
     uint64_t before = clock_monotonic();
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     uint64_t due = tool_next_deadline(r.host);
     OK(due >= before + 5 * CAPFUL_SECOND && due < before + 6 * CAPFUL_SECOND);
     tool_expire(r.host, due - 1);
@@ -631,16 +631,16 @@ TEST(process_ends_before_its_calls)
     rig_begin(&r, set_of(tools, 2), NULL);
     rig_start(&r, "later", "{}");
     rig_start(&r, "echo", "{\"told\":1}");
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     struct capful_done done;
     OK(tool_call_next(r.host, r.process, &done)); /* told, never fetched */
     rig_start(&r, "echo", "{\"done\":1}");
-    tool_dispatch(r.host); /* settled, never told */
+    tool_dispatch(r.host, clock_monotonic()); /* settled, never told */
     rig_start(&r, "echo", "{\"queued\":1}");
     process_discard(r.process);
     r.process = NULL;
     OK(tool_host_check(r.host) == NULL);
-    OK(tool_dispatch(r.host)); /* what was asked still happens */
+    OK(tool_dispatch(r.host, clock_monotonic())); /* what was asked still happens */
     EQ(tool_record(r.host, 3)->outcome, CAPFUL_CALL_DONE);
     capful_call_answer(shelf.calls[0], "1", 1);
     OK(tool_collect(r.host));
@@ -657,7 +657,7 @@ TEST(process_does_not_see_the_calls_of_others)
     rig_begin(&r, set_of_one("echo", echo, NULL), NULL);
     EQ(process_new(&r.kernel, r.process, NULL, &other), 0);
     uint32_t id = rig_start(&r, "echo", "{}");
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     OK(!tool_call_next(r.host, other, &done));
     EQ(done.status, CAPFUL_CALL_NONE);
     OK(tool_call_next(r.host, r.process, &done));
@@ -679,7 +679,7 @@ TEST(run_ends_with_calls_under_way)
     rig_start(&r, "later", "{\"n\":1}");
     rig_start(&r, "host", "{\"n\":2}");
     rig_start(&r, "host", "{\"n\":3}");
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     rig_start(&r, "later", "{\"n\":4}");
     struct capful_call *fetched = tool_next_host_call(r.host);
     capful_call_answer(shelf.calls[1], "1", 1); /* in the mailbox, not collected */
@@ -719,12 +719,12 @@ TEST(answer_between_two_runs)
     struct shelf shelf = {.n = 0};
     rig_begin(&r, set_of_one("later", shelve, &shelf), NULL);
     rig_start(&r, "later", "{}");
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     tool_end(r.host);
     tool_begin(r.host, NULL, NULL);
     EQ(tool_record_count(r.host), 0);
     rig_start(&r, "later", "{}");
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     capful_call_answer(shelf.calls[0], "1", 1);
     OK(!tool_collect(r.host));
     EQ(rig_take(&r, NULL), CAPFUL_CALL_NONE);
@@ -785,7 +785,7 @@ TEST(cancel_between_two_calls)
     tool_begin(r.host, observe, &log);
     rig_start(&r, "echo", "{}");
     rig_start(&r, "echo", "{}");
-    OK(tool_dispatch(r.host));
+    OK(tool_dispatch(r.host, clock_monotonic()));
     OK(tool_queued(r.host));
     EQ(tool_record(r.host, 0)->outcome, CAPFUL_CALL_DONE);
     rig_end(&r);
@@ -830,7 +830,7 @@ static bool sweep_once(uint64_t n)
     failed |= tool_call_start(r.host, r.process, STR("later"), STR("{}"), &id) != 0;
     failed |= tool_call_start(r.host, r.process, STR("ask"), STR("{}"), &id) != 0;
     failed |= tool_call_start(r.host, r.process, STR("re_fund"), STR("{\"amount\":200}"), &id) != 0;
-    tool_dispatch(r.host);
+    tool_dispatch(r.host, clock_monotonic());
     struct capful_call *asked = tool_next_host_call(r.host);
     if (shelf.n)
         capful_call_fail(shelf.calls[0], "x", "y", "[1]");

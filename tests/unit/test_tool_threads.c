@@ -103,7 +103,7 @@ TEST(threads_answer_while_the_driver_collects)
     while (ok + errors < CALLS) {
         for (int i = 0; i < 7 && started < CALLS; i++)
             start_call(&r, started++);
-        tool_dispatch(r.host);
+        tool_dispatch(r.host, clock_monotonic());
         ASSERT(rig_wait(&r));
         for (uint32_t status; (status = rig_take(&r, NULL)) != CAPFUL_CALL_NONE;) {
             ok += status == CAPFUL_CALL_OK;
@@ -127,7 +127,7 @@ TEST(threads_answer_while_the_driver_gives_up)
     start_threads(&belt, threads);
     for (int i = 0; i < CALLS; i++) {
         start_call(&r, i);
-        tool_dispatch(r.host);
+        tool_dispatch(r.host, clock_monotonic());
         if (i % 3 == 0)
             tool_collect(r.host);
         if (i % 5 == 0)
@@ -159,7 +159,7 @@ TEST(threads_answer_after_the_sandbox_is_gone)
         rig_begin(&r, belt_tools(&belt, 0), NULL);
         for (int i = 0; i < 20; i++)
             start_call(&r, i);
-        tool_dispatch(r.host);
+        tool_dispatch(r.host, clock_monotonic());
         if (round % 2)
             OK(tool_event_fd(r.host) >= 0);
         if (round == 3)
@@ -186,7 +186,7 @@ TEST(threads_answer_while_the_function_still_runs)
     start_threads(&belt, threads);
     for (int i = 0; i < CALLS; i++) {
         start_call(&r, i);
-        tool_dispatch(r.host); /* the thread may be done before put() has returned */
+        tool_dispatch(r.host, clock_monotonic()); /* the thread may be done before put() has returned */
         while (tool_in_flight(r.host))
             tool_collect(r.host);
         OK(rig_take(&r, NULL) != CAPFUL_CALL_NONE);
