@@ -32,6 +32,7 @@ struct guest {
     double wake;       /* when the next timer is due, ms on the monotonic clock; HUGE_VAL: none */
     bool immediates;   /* setImmediate callbacks wait */
     bool ticks;        /* process.nextTick callbacks wait */
+    bool exit_wanted;  /* the library has to say the exit code */
 };
 extern struct guest guest;
 

@@ -313,6 +313,8 @@ _Noreturn void entry(int32_t fn, int32_t arg)
     sys_read_args();
     JS_SetHostPromiseRejectionTracker(guest.rt, rejection_changed, NULL);
     run_program();
+    if (!guest.exit_wanted)
+        guest_exit(0);
     code = guest_call_internal("exitCode", 0, NULL);
     if (JS_IsException(code))
         guest_fail(JS_GetException(guest.ctx));

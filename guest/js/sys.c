@@ -170,6 +170,16 @@ static JSValue sys_want_ticks(JSContext *ctx, JSValueConst this_val, int argc, J
     return JS_UNDEFINED;
 }
 
+static JSValue sys_want_exit(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    (void)ctx;
+    (void)this_val;
+    (void)argc;
+    (void)argv;
+    guest.exit_wanted = true;
+    return JS_UNDEFINED;
+}
+
 static JSValue sys_want_immediates(JSContext *ctx, JSValueConst this_val, int argc,
                                    JSValueConst *argv)
 {
@@ -316,6 +326,7 @@ void sys_init(void)
         JS_CFUNC_DEF("file", 0, sys_file),
         JS_CFUNC_DEF("wake", 1, sys_wake),
         JS_CFUNC_DEF("wantTicks", 0, sys_want_ticks),
+        JS_CFUNC_DEF("wantExit", 0, sys_want_exit),
         JS_CFUNC_DEF("wantImmediates", 0, sys_want_immediates),
         JS_CFUNC_DEF("sleep", 1, sys_sleep),
         JS_CFUNC_DEF("proxy", 1, sys_proxy),

@@ -96,6 +96,7 @@ const process = {
   set exitCode(value) {
     exitText(value);
     code = value;
+    sys.wantExit();
   },
   exit(value) {
     if (value !== undefined) {
@@ -127,6 +128,7 @@ const process = {
   },
   on(event, listener) {
     (listeners[event] ??= []).push(listener);
+    sys.wantExit();
     return process;
   },
   once(event, listener) {
@@ -140,15 +142,25 @@ const process = {
     if (listeners[event]) listeners[event] = listeners[event].filter((f) => f !== listener);
     return process;
   },
-  emit(event, ...args) {
-    const list = listeners[event];
-    if (!list || list.length === 0) return false;
-    for (const listener of [...list]) listener.apply(process, args);
-    return true;
-  },
   listeners: (event) => [...(listeners[event] || [])],
   listenerCount: (event) => (listeners[event] || []).length,
 };
+// A program that puts a function of its own here hears of the end, too.
+let emit = function emit(event, ...args) {
+  const list = listeners[event];
+  if (!list || list.length === 0) return false;
+  for (const listener of [...list]) listener.apply(process, args);
+  return true;
+};
+Object.defineProperty(process, 'emit', {
+  get: () => emit,
+  set(value) {
+    emit = value;
+    sys.wantExit();
+  },
+  enumerable: true,
+  configurable: true,
+});
 process.addListener = process.on;
 process.removeListener = process.off;
 process.memoryUsage.rss = () => sys.memory();
@@ -156,6 +168,7 @@ Object.defineProperty(process, Symbol.toStringTag, { value: 'process', configura
 Object.defineProperty(globalThis, 'process', { value: process, writable: true, configurable: true });
 internal.modules.process = process;
 
+// Asked for only after sys.wantExit: most programs end with 0 and nobody listens.
 internal.exitCode = () => {
   emitExit();
   return +(code ?? 0);
