@@ -136,6 +136,9 @@ fn answer(name: &str, params: Words, data: &mut [u8], host: &mut Host) -> Result
             for (i, value) in [id, status, ANSWER.len() as u32, 0].into_iter().enumerate() {
                 put(data, w(2) + 4 * i, value)?;
             }
+            if id != 0 && ANSWER.len() <= w(4) {
+                bytes(data, w(3), ANSWER.len())?.copy_from_slice(ANSWER);
+            }
         }
         "call_result" if w(2) < ANSWER.len() => return Ok(AGAIN),
         "call_result" => bytes(data, w(1), ANSWER.len())?.copy_from_slice(ANSWER),
