@@ -59,7 +59,7 @@ CAPFUL_API const char *capful_version(void);
     X(CAPFUL_ESTATE, -11, "not possible in this state")
 
 enum capful_error_code {
-#define X(name, number, text) name = number,
+#define X(name, number, text) name = (number),
     CAPFUL_ERROR_CODES(X)
 #undef X
 };

@@ -128,6 +128,7 @@ static bool check_escape(struct scanner *s)
         return fail(s, "the text is never closed");
     unsigned char c = s->at[1];
     if (c != 'u') {
+        // NOLINTNEXTLINE(bugprone-not-null-terminated-result): NUL is not among them
         if (!memchr("\"\\/bfnrt", c, 8))
             return fail(s, "unknown escape");
         s->at += 2;
@@ -287,65 +288,65 @@ static bool check_key(struct scanner *s)
     return true;
 }
 
+/* Takes the bracket that closes what was opened last, if it stands here. */
+static bool take_close(struct scanner *s, unsigned char bracket, enum state *state)
+{
+    if (s->at == s->end || *s->at != bracket)
+        return false;
+    s->at++;
+    s->depth--;
+    *state = AFTER;
+    return true;
+}
+
+static bool check_after(struct scanner *s, enum state *state)
+{
+    bool object = top_is_object(s);
+    if (s->at < s->end && *s->at == ',') {
+        s->at++;
+        *state = object ? KEY : VALUE;
+        return true;
+    }
+    return take_close(s, object ? '}' : ']', state) ||
+           fail_here(s, object ? "',' or '}'" : "',' or ']'");
+}
+
+/* From one token to the next: a value, a key with its value, or what follows a value. */
+static bool check_step(struct scanner *s, enum state *state)
+{
+    switch (*state) {
+    case FIRST:
+    case VALUE: {
+        bool may_close = *state == FIRST || (s->relaxed && s->depth > 0 && !top_is_object(s));
+        return (may_close && take_close(s, ']', state)) || check_value(s, state);
+    }
+    case FIRST_KEY:
+    case KEY: {
+        bool may_close = *state == FIRST_KEY || s->relaxed;
+        return (may_close && take_close(s, '}', state)) ||
+               (check_key(s) && skip(s) && check_value(s, state));
+    }
+    case AFTER: return check_after(s, state);
+    }
+    return false;
+}
+
 bool json_check(struct str text, unsigned flags, unsigned depth, size_t *ret_values,
                 struct json_problem *problem)
 {
-    struct scanner s;
-    s.start = s.at = (const unsigned char *)text.ptr;
+    struct scanner s = {.start = (const unsigned char *)text.ptr,
+                        .relaxed = flags & JSON_RELAXED,
+                        .max_depth = depth < JSON_MAX_DEPTH ? depth : JSON_MAX_DEPTH,
+                        .problem = problem};
+    s.at = s.start;
     s.end = s.start + text.len;
-    s.relaxed = flags & JSON_RELAXED;
-    s.values = 0;
-    s.depth = 0;
-    s.max_depth = depth < JSON_MAX_DEPTH ? depth : JSON_MAX_DEPTH;
-    s.problem = problem;
     if (s.relaxed && text.len >= 3 && memcmp(text.ptr, "\xef\xbb\xbf", 3) == 0)
         s.at += 3;
 
     enum state state = VALUE;
     do {
-        if (!skip(&s))
+        if (!skip(&s) || !check_step(&s, &state))
             return false;
-        switch (state) {
-        case FIRST:
-        case VALUE:
-            if (state == FIRST || (s.depth && s.relaxed)) {
-                if (s.at < s.end && *s.at == ']' && s.depth && !top_is_object(&s)) {
-                    s.at++;
-                    s.depth--;
-                    state = AFTER;
-                    break;
-                }
-            }
-            if (!check_value(&s, &state))
-                return false;
-            break;
-        case FIRST_KEY:
-        case KEY:
-            if ((state == FIRST_KEY || s.relaxed) && s.at < s.end && *s.at == '}') {
-                s.at++;
-                s.depth--;
-                state = AFTER;
-                break;
-            }
-            if (!check_key(&s))
-                return false;
-            if (!skip(&s) || !check_value(&s, &state))
-                return false;
-            break;
-        case AFTER: {
-            bool object = top_is_object(&s);
-            if (s.at < s.end && *s.at == ',') {
-                s.at++;
-                state = object ? KEY : VALUE;
-            } else if (s.at < s.end && *s.at == (object ? '}' : ']')) {
-                s.at++;
-                s.depth--;
-            } else {
-                return fail_here(&s, object ? "',' or '}'" : "',' or ']'");
-            }
-            break;
-        }
-        }
     } while (state != AFTER || s.depth > 0);
     if (!skip(&s))
         return false;
@@ -515,8 +516,8 @@ bool json_parse(struct str text, unsigned flags, unsigned depth, struct json *re
         read |= YYJSON_READ_ALLOW_COMMENTS | YYJSON_READ_ALLOW_TRAILING_COMMAS;
     yyjson_read_err err;
     struct json json = {NULL, NULL, skipped};
-    json.doc = yyjson_read_opts((char *)(uintptr_t)text.ptr + skipped, text.len - skipped, read,
-                                &allocator, &err);
+    json.doc =
+        yyjson_read_opts((char *)text.ptr + skipped, text.len - skipped, read, &allocator, &err);
     if (!json.doc) {
         if (err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
             return no_memory(problem);

@@ -38,8 +38,10 @@ static inline void list_remove(struct list *link)
 #define LIST_ENTRY(link, type, member) ((type *)(void *)((char *)(link) - offsetof(type, member)))
 
 /* The element that `at` stands on may be removed within the loop. */
+// NOLINTBEGIN(bugprone-macro-parentheses): at is a name
 #define LIST_FOREACH(at, head)                                                                     \
     for (struct list *at = (head)->next, *at##_next = at->next; at != (head);                      \
          at = at##_next, at##_next = at->next)
+// NOLINTEND(bugprone-macro-parentheses)
 
 #endif

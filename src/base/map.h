@@ -30,8 +30,10 @@ bool map_put(struct map *map, struct str key, void *value);
 void map_remove(struct map *map, struct str key);
 
 /* The slots, in no useful order: skips free ones. */
+// NOLINTBEGIN(bugprone-macro-parentheses): slot is a name
 #define MAP_FOREACH(slot, map)                                                                     \
     for (struct map_slot *slot = (map)->slots; slot < (map)->slots + (map)->alloc; slot++)         \
         if (slot->value)
+// NOLINTEND(bugprone-macro-parentheses)
 
 #endif

@@ -11,6 +11,18 @@ static unsigned char plain(char c)
     return c == '-' || c == '.' || c == ' ' ? '_' : (unsigned char)c;
 }
 
+static unsigned least_of(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* Whether the two bytes before i in a are the two before j in b, the other way round. */
+static bool are_swapped(struct str a, size_t i, struct str b, size_t j)
+{
+    return i > 1 && j > 1 && plain(a.ptr[i - 1]) == plain(b.ptr[j - 2]) &&
+           plain(a.ptr[i - 2]) == plain(b.ptr[j - 1]);
+}
+
 size_t near_distance(struct str a, struct str b, size_t bound)
 {
     if (bound > BAND)
@@ -33,15 +45,11 @@ size_t near_distance(struct str a, struct str b, size_t bound)
         unsigned short least = far;
         row[from - 1] = from == 1 && i < far ? (unsigned short)i : far;
         for (size_t j = from; j <= to; j++) {
-            unsigned char x = plain(a.ptr[i - 1]), y = plain(b.ptr[j - 1]);
-            unsigned d = above[j - 1] + (x != y ? 1u : 0u);
-            if (above[j] + 1u < d)
-                d = above[j] + 1u;
-            if (row[j - 1] + 1u < d)
-                d = row[j - 1] + 1u;
-            if (i > 1 && j > 1 && x == plain(b.ptr[j - 2]) && plain(a.ptr[i - 2]) == y &&
-                above2[j - 2] + 1u < d)
-                d = above2[j - 2] + 1u;
+            bool same = plain(a.ptr[i - 1]) == plain(b.ptr[j - 1]);
+            unsigned d = above[j - 1] + (same ? 0u : 1u);
+            d = least_of(d, least_of(above[j], row[j - 1]) + 1u);
+            if (are_swapped(a, i, b, j))
+                d = least_of(d, above2[j - 2] + 1u);
             row[j] = d < far ? (unsigned short)d : far;
             if (row[j] < least)
                 least = row[j];

@@ -41,7 +41,7 @@ static void store_big_endian(uint8_t *p, uint32_t x)
 static void compress_block(uint32_t state[8], const uint8_t *block)
 {
     uint32_t w[64], s[8];
-    for (int i = 0; i < 16; i++)
+    for (size_t i = 0; i < 16; i++)
         w[i] = load_big_endian(block + 4 * i);
     for (int i = 16; i < 64; i++) {
         uint32_t early = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3;
@@ -82,11 +82,11 @@ compress_fast(uint32_t state[8], const uint8_t *data, size_t blocks)
     __m128i abef = _mm_alignr_epi8(cdab, efgh, 8), cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
     for (; blocks > 0; blocks--, data += SHA256_BLOCK) {
         __m128i abef_before = abef, cdgh_before = cdgh, w[4];
-        for (int i = 0; i < 4; i++)
+        for (size_t i = 0; i < 4; i++)
             w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(data + 16 * i)),
                                     swap);
 #pragma GCC unroll 16
-        for (int i = 0; i < 16; i++) {
+        for (size_t i = 0; i < 16; i++) {
             const void *constants = round_constants + 4 * i;
             __m128i now = w[i & 3];
             __m128i sum = _mm_add_epi32(now, _mm_loadu_si128(constants));
@@ -193,16 +193,16 @@ void sha256_end(struct sha256 *hash, uint8_t ret_digest[SHA256_SIZE])
     store_big_endian(hash->block + SHA256_BLOCK - 8, (uint32_t)(bits >> 32));
     store_big_endian(hash->block + SHA256_BLOCK - 4, (uint32_t)bits);
     compress(hash->state, hash->block, 1);
-    for (int i = 0; i < 8; i++)
+    for (size_t i = 0; i < 8; i++)
         store_big_endian(ret_digest + 4 * i, hash->state[i]);
 }
 
 void sha256_hex(const uint8_t digest[SHA256_SIZE], char ret_text[2 * SHA256_SIZE + 1])
 {
     static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < SHA256_SIZE; i++) {
+    for (size_t i = 0; i < SHA256_SIZE; i++) {
         ret_text[2 * i] = digits[digest[i] >> 4];
         ret_text[2 * i + 1] = digits[digest[i] & 15];
     }
-    ret_text[2 * SHA256_SIZE] = 0;
+    ret_text[(size_t)2 * SHA256_SIZE] = 0;
 }

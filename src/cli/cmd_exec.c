@@ -72,7 +72,7 @@ static int get_image(const char *name, struct str module, struct buf *image)
 static int exec_file(const struct options *options)
 {
     struct program program = {CAPFUL_WASM, NULL, 0, options->file, options->arguments, true};
-    struct buf image;
+    struct buf image = BUF_INIT(0);
     size_t len;
     struct launch *launch;
     int failed = launch_new(options, &launch);

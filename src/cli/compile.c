@@ -109,7 +109,7 @@ _Noreturn static void become_compiler(const struct compiler *compiler, const cha
             _exit(127);
     if (chdir("/") != 0)
         _exit(127);
-    limit(RLIMIT_CPU, 2 * SECONDS);
+    limit(RLIMIT_CPU, 2UL * SECONDS);
     limit(RLIMIT_AS, MEMORY);
     limit(RLIMIT_FSIZE, 0);
     limit(RLIMIT_NOFILE, 32);

@@ -17,6 +17,8 @@ static const char no_memory[] = "out of memory";
 
 /* ------------------------------------------------------------------ values: NULL, or a problem */
 
+// NOLINTBEGIN(readability-non-const-parameter): one type for all; take_mount cuts the value
+
 static const char *take_code(struct options *options, char *value)
 {
     options->code = value;
@@ -165,6 +167,7 @@ TAKE_FLAG(json)
 TAKE_FLAG(trace)
 TAKE_FLAG(diff)
 TAKE_FLAG(help)
+// NOLINTEND(readability-non-const-parameter)
 
 /* ------------------------------------------------------------------ the table */
 

@@ -10,7 +10,7 @@
 #include "base/utf8.h"
 #include "cli/stop.h"
 
-#define MESSAGE_MAX (1u << 20)
+#define MESSAGE_MAX ((size_t)1 << 20)
 
 int term_write(int fd, const void *data, size_t len)
 {
@@ -67,6 +67,7 @@ void term_add_visible(struct buf *out, struct str text)
         uint32_t code = 0;
         size_t n = utf8_next(text.ptr + i, text.len - i, &code);
         if (n == 0)
+            // NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): i < text.len
             buf_printf(out, "\\x%02x", (unsigned char)text.ptr[i]);
         else if (is_shown(code))
             buf_add(out, text.ptr + i, n);

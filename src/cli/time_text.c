@@ -59,7 +59,7 @@ static bool read_offset(const char **text, int64_t *ret_seconds)
     if (!skip(text, "+-") || !digits(text, 2, &hours) || !skip(text, ":") ||
         !digits(text, 2, &minutes))
         return false;
-    *ret_seconds = (west ? -1 : 1) * (hours * 3600 + minutes * 60);
+    *ret_seconds = (west ? -1 : 1) * (hours * INT64_C(3600) + minutes * INT64_C(60));
     return hours < 24 && minutes < 60;
 }
 
@@ -87,7 +87,7 @@ bool time_parse(const char *text, uint64_t *ret)
         if (!read_offset(&text, &offset) || *text)
             return false;
     }
-    int64_t seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset;
+    int64_t seconds = days * 86400 + hour * INT64_C(3600) + minute * INT64_C(60) + second - offset;
     if (seconds < 0 || seconds > (int64_t)(UINT64_MAX / 1000000000) - 1)
         return false;
     *ret = (uint64_t)seconds * 1000000000 + (uint64_t)fraction;

@@ -92,9 +92,8 @@ static void link_child(struct process *child)
     parent->children = child;
 }
 
-static void unlink_child(struct process *child)
+static void unlink_child(struct process *parent, struct process *child)
 {
-    struct process *parent = child->parent;
     bool dead = child->state == PROCESS_ZOMBIE;
     if (child->sibling_prev)
         child->sibling_prev->sibling_next = child->sibling_next;
@@ -209,7 +208,7 @@ void process_discard(struct process *process)
     if (process->state != PROCESS_ZOMBIE)
         release_parts(process);
     if (process->parent)
-        unlink_child(process);
+        unlink_child(process->parent, process);
     free_process(process);
 }
 
@@ -238,12 +237,12 @@ static void leave_family(struct process *process)
 {
     while (process->children) {
         struct process *child = process->children;
-        unlink_child(child);
+        unlink_child(process, child);
         child->parent = NULL;
     }
     while (process->dead_first) {
         struct process *child = process->dead_first;
-        unlink_child(child);
+        unlink_child(process, child);
         free_process(child);
     }
 }
@@ -260,7 +259,7 @@ void kernel_end_process(struct process *process, uint32_t exit_code)
         return;
     }
     if (parent)
-        unlink_child(process);
+        unlink_child(parent, process);
     process->state = PROCESS_ZOMBIE;
     kernel->live--;
     kernel->zombies++;
@@ -338,7 +337,7 @@ int process_reap(struct process *parent, int32_t which, int32_t *ret_pid, uint32
     }
     *ret_pid = child->pid;
     *ret_status = child->exit_code;
-    unlink_child(child);
+    unlink_child(parent, child);
     free_process(child);
     return 0;
 }

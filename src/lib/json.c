@@ -17,11 +17,13 @@ static void add_base64(struct buf *out, struct str data)
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < data.len; i += 3) {
         size_t n = data.len - i < 3 ? data.len - i : 3;
+        // NOLINTBEGIN(clang-analyzer-security.ArrayBound): n bytes are there
         uint32_t v = (uint32_t)(unsigned char)data.ptr[i] << 16;
         if (n > 1)
             v |= (uint32_t)(unsigned char)data.ptr[i + 1] << 8;
         if (n > 2)
             v |= (unsigned char)data.ptr[i + 2];
+        // NOLINTEND(clang-analyzer-security.ArrayBound)
         char group[4] = {digits[v >> 18], digits[v >> 12 & 63], n > 1 ? digits[v >> 6 & 63] : '=',
                          n > 2 ? digits[v & 63] : '='};
         buf_add(out, group, 4);

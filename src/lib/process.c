@@ -18,7 +18,7 @@ int capful_engine_configure(const struct capful_engine_options *options, struct 
 const char *capful_licenses(size_t *ret_len)
 {
     if (ret_len)
-        *ret_len = (size_t)(licenses_end - licenses_start);
+        *ret_len = (size_t)((uintptr_t)licenses_end - (uintptr_t)licenses_start);
     return licenses_start;
 }
 

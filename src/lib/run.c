@@ -389,6 +389,7 @@ int capful_run(struct capful_sandbox *sandbox, const struct capful_job *job,
     if (result != 0)
         return result;
     enum capful_step step;
+    // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): set where result is 0
     while ((step = capful_run_step(run)) != CAPFUL_STEP_DONE) {
         struct capful_call *call;
         while (step == CAPFUL_STEP_CALLS && (call = capful_run_next_call(run)) != NULL)

@@ -10,7 +10,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#define PENDING_MAX (256u << 10)
+#define PENDING_MAX ((size_t)256 << 10)
 
 void stdio_init(struct stdio *stdio, struct capful_run *run, const struct capful_job *job)
 {

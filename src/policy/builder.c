@@ -377,6 +377,7 @@ int policy_check(struct str text, const struct policy_source *source, struct cap
     int failed = capful_builder_new(&builder, err);
     if (failed)
         return failed;
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set where nothing failed
     builder->source_name = mem_strdup(source->name ? source->name : "policy");
     failed = builder->source_name ? policy_load(text, source, builder->tools, &builder->file, err)
                                   : err_nomem(err);

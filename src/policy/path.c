@@ -13,8 +13,10 @@ static const char *check_place(struct str path)
         return "the root of the sandbox cannot be mounted over";
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
         struct str own = str_of(reserved[i]);
-        if (path.len >= own.len && memcmp(path.ptr, own.ptr, own.len) == 0 &&
-            (path.len == own.len || path.ptr[own.len] == '/'))
+        if (path.len < own.len || memcmp(path.ptr, own.ptr, own.len) != 0)
+            continue;
+        // NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): it is longer than own
+        if (path.len == own.len || path.ptr[own.len] == '/')
             return "/dev, /proc and /tools belong to the sandbox";
     }
     return NULL;

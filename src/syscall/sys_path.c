@@ -131,6 +131,7 @@ struct open_request {
  * without meaning) are left out: without a socket they allow nothing. */
 static int decode_rights(const uint64_t *args, const struct fd *dir, struct open_request *open)
 {
+    // NOLINTNEXTLINE(misc-redundant-expression): the two sets have rights in common
     const uint64_t known = RIGHTS_DIRECTORY | RIGHTS_SEEKABLE;
     open->rights = args[5] & known;
     open->inheriting = args[6] & known;

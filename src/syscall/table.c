@@ -8,7 +8,7 @@
 
 /* The names in the list of calls are those of the rights, without their prefix. */
 enum {
-#define RIGHT(name, bit) name = 1 << bit,
+#define RIGHT(name, bit) name = 1 << (bit),
 #include "abi/rights.def"
 #undef RIGHT
 };

@@ -24,7 +24,7 @@ void call_unref(struct capful_call *call)
         return;
     answer_release(&call->answer);
     answer_release(&call->result);
-    mem_free((char *)(uintptr_t)call->record.message);
+    mem_free((char *)call->record.message);
     if (call->tool_name != call->name)
         mem_free(call->tool_name);
     mem_free(call->own_arguments);
@@ -183,6 +183,7 @@ void mailbox_empty(struct mailbox *mailbox, struct list *to)
     atomic_store_explicit(&mailbox->full, false, memory_order_release);
     if (mailbox->event_fd >= 0) {
         uint64_t drained;
+        // NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection): it never blocks
         while (read(mailbox->event_fd, &drained, sizeof drained) > 0)
             ;
     }

@@ -52,7 +52,7 @@ struct command_spec *command_spec_new(void);
 void command_spec_free(struct command_spec *spec); /* NULL is fine */
 /* Reads one element with its {placeholders}; "{{" and "}}" stand for braces. NULL, or what is wrong
  * with it; a lack of memory is answered as command_nomem. */
-const char *command_spec_add(struct command_spec *spec, struct str element);
+const char *command_spec_add(struct command_spec *spec, struct str text);
 /* Replaces one of that name. False: memory. */
 bool command_spec_setenv(struct command_spec *spec, struct str name, struct str value);
 extern const char command_nomem[];

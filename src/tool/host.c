@@ -149,7 +149,7 @@ static bool make_id(struct tool_host *host, uint32_t number, char ret[48])
         unsigned char bytes[8];
         if (!rand_bytes(bytes, sizeof bytes))
             return false;
-        for (int i = 0; i < 8; i++) {
+        for (size_t i = 0; i < 8; i++) {
             host->id_prefix[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
             host->id_prefix[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
         }

@@ -169,7 +169,7 @@ static int check_free(const struct toolset *set, struct str name, struct str ali
 static int fill(struct toolset *set, struct tool *tool, const struct capful_tool *from,
                 struct capful_error *err)
 {
-    struct buf alias = BUF_INIT(4 * TOOL_NAME_MAX);
+    struct buf alias = BUF_INIT((size_t)4 * TOOL_NAME_MAX);
     tool_alias(str_of(from->name), &alias);
     tool->alias = buf_steal(&alias);
     tool->name = mem_strdup(from->name);

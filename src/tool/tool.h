@@ -80,7 +80,7 @@ void toolset_unref(struct toolset *set);          /* any thread; calls each tool
  * the set is sealed CAPFUL_ENOMEM */
 int toolset_add(struct toolset *set, const struct capful_tool *tool, struct capful_error *err);
 /* The same for an external program; takes `command` on success only. tool->call must be NULL. */
-int toolset_add_command(struct toolset *set, const struct capful_tool *tool,
+int toolset_add_command(struct toolset *set, const struct capful_tool *from,
                         struct command_spec *command, struct capful_error *err);
 /* Takes back what was added after there were `count` tools; their `release` is not called. */
 void toolset_truncate(struct toolset *set, size_t count);

@@ -48,10 +48,9 @@ static struct arena *new_arena(void)
     uint8_t *map = mmap(NULL, MAP_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED)
         return NULL;
-    uint8_t *base =
-        (uint8_t *)(((uintptr_t)map + RECORD_SIZE + ARENA_SIZE - 1) & ~(uintptr_t)(ARENA_SIZE - 1));
-    size_t before = (size_t)(base - RECORD_SIZE - map),
+    size_t before = -((uintptr_t)map + RECORD_SIZE) % ARENA_SIZE,
            after = MAP_SIZE - RECORD_SIZE - ARENA_SIZE - before;
+    uint8_t *base = map + before + RECORD_SIZE;
     if (before > 0)
         munmap(map, before);
     if (after > 0)
@@ -90,7 +89,7 @@ static uint8_t *take_chunk(struct arena **ret_arena)
     return data;
 }
 
-static void give_chunk(struct arena *arena, uint8_t *data)
+static void give_chunk(struct arena *arena, const uint8_t *data)
 {
     struct arena *unmapped = NULL;
     pthread_mutex_lock(&lock);

@@ -23,7 +23,7 @@ struct chunk {
 uint32_t chunk_size_for(uint32_t need);
 /* The contents are not cleared. NULL when memory is short. Any thread. */
 struct chunk *chunk_new(uint32_t size);
-void chunk_unref(void *chunk);
+void chunk_unref(void *item);
 /* Bytes that the arenas hold, used or not. */
 uint64_t chunk_arena_bytes(void);
 

@@ -113,11 +113,11 @@ static void device_release(struct file *file)
 }
 
 #define DEVICE(what, reader, writer)                                                               \
-    {.name = what,                                                                                 \
+    {.name = (what),                                                                               \
      .type = FILE_CHARACTER,                                                                       \
      .seekable = true,                                                                             \
-     .read = reader,                                                                               \
-     .write = writer,                                                                              \
+     .read = (reader),                                                                             \
+     .write = (writer),                                                                            \
      .pread = null_pread,                                                                          \
      .pwrite = null_pwrite,                                                                        \
      .seek = device_seek,                                                                          \

@@ -403,12 +403,14 @@ static int check_links_below(struct hostdir *dir, int parent, const char *name, 
         }
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        if (++seen > SCAN_ENTRIES || (seen % 256 == 0 && tree_must_stop(dir->kernel))) {
+        seen++;
+        if (seen > SCAN_ENTRIES || (seen % 256 == 0 && tree_must_stop(dir->kernel))) {
             e = ERRNO_XDEV;
             break;
         }
         struct stat stat;
         int here = dirfd(stack[level - 1]);
+        // NOLINTNEXTLINE(clang-analyzer-unix.StdCLibraryFunctions): an open stream has one
         if (fstatat(here, entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) != 0)
             continue; /* it is gone */
         if (S_ISLNK(stat.st_mode)) {

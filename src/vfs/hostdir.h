@@ -29,7 +29,13 @@ int hostdir_new(int root_fd, struct kernel *kernel, struct hostdir **ret);
 void hostdir_free(struct hostdir *dir);
 /* Tests: do without openat2. */
 void hostdir_force_walk(bool force);
-int errno_from_host(int host_errno); /* hosterr.c: the one table */
+int errno_lookup(int host_errno); /* hosterr.c: the one table */
+/* Never 0, whatever errno was left: a failure stays one. */
+static inline int errno_from_host(int host_errno)
+{
+    int e = errno_lookup(host_errno);
+    return e != 0 ? e : ERRNO_IO;
+}
 
 /* In `path` "" is the root itself. All answer an errno. */
 int hostdir_stat(struct hostdir *dir, const char *path, struct file_stat *ret);
@@ -57,7 +63,7 @@ struct hostlist;
 int hostlist_open(struct hostdir *dir, const char *path, struct hostlist **ret);
 int hostlist_next(struct hostlist *list, uint64_t cookie,
                   struct file_dirent *ret); /* NOENT at the end */
-void hostlist_free(void *list);
+void hostlist_free(void *state);
 
 /* pread and pwrite in pieces, looking in between whether the run must stop. */
 int hostdir_read(struct hostdir *dir, int fd, void *buffer, size_t size, uint64_t offset,

@@ -3,7 +3,7 @@
 
 #include "vfs/hostdir.h"
 
-int errno_from_host(int host_errno)
+int errno_lookup(int host_errno)
 {
     switch (host_errno) {
 #define MAP(name)                                                                                  \

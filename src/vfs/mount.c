@@ -90,7 +90,7 @@ static int tree_directory(struct tree *tree, const char *name, uint64_t *ret)
 
 static int mount_root(struct mount *mount, struct tree *tree, struct vnode **ret)
 {
-    uint64_t ino;
+    uint64_t ino = 0;
     int e = mount->tree_name ? tree_directory(tree, mount->tree_name, &ino) : 0;
     if (e != 0)
         return e;

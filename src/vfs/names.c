@@ -327,9 +327,8 @@ int vfs_unlink(struct vfs *vfs, struct vfs_at at, struct str path)
     if (e != 0)
         return e;
     const struct fs_ops *ops = place.dir->fs->ops;
-    if (place.last.len == 0)
-        e = ERRNO_ISDIR;
-    else if (place.node && is_mount(place.node))
+    // NOLINTBEGIN(bugprone-branch-clone): the order of the checks decides
+    if (place.last.len == 0 || (place.node && is_mount(place.node)))
         e = ERRNO_ISDIR;
     else if (writable(place.dir) != 0 || !ops->unlink)
         e = ERRNO_ROFS;
@@ -341,6 +340,7 @@ int vfs_unlink(struct vfs *vfs, struct vfs_at at, struct str path)
         e = ERRNO_NOTDIR;
     else
         e = ops->unlink(place.dir, place.last, place.node);
+    // NOLINTEND(bugprone-branch-clone)
     place_release(&place);
     return e;
 }

@@ -203,7 +203,7 @@ void served_expire(struct fs *fs); /* drops what it holds of the host's files an
 int pseudo_new(struct vfs *vfs, struct vnode **ret_root);
 void pseudo_release(struct vfs *vfs);
 /* A directory of the skeleton, made if it is missing; borrowed. */
-int pseudo_make_directory(struct vnode *dir, struct str name, struct vnode **ret);
+int pseudo_make_directory(struct vnode *vnode, struct str name, struct vnode **ret);
 bool is_pseudo(const struct vnode *node);
 
 #endif

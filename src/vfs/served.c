@@ -283,9 +283,9 @@ static int take_block(struct served *served, struct block **ret)
     struct block *best = &served->blocks[0];
     for (unsigned i = 0; i < BLOCKS; i++) {
         struct block *block = &served->blocks[i];
-        if (!block->node && (best->node || (block->data && !best->data)))
-            best = block;
-        else if (block->node && best->node && block->used < best->used)
+        bool better = block->node ? best->node && block->used < best->used
+                                  : best->node || (block->data && !best->data);
+        if (better)
             best = block;
     }
     if (!best->data) {

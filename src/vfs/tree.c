@@ -141,9 +141,16 @@ static struct inode *new_inode(const struct tree *tree, const struct tree_make *
 
 /* ---- the index of a directory */
 
+/* As the map of all indexes holds it. */
+static struct dirindex *index_of(uint64_t value)
+{
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the map holds integers
+    return (struct dirindex *)(uintptr_t)value;
+}
+
 static void free_index(struct tree *tree, uint64_t dir)
 {
-    struct dirindex *index = (struct dirindex *)(uintptr_t)imap_take(&tree->indexes, dir);
+    struct dirindex *index = index_of(imap_take(&tree->indexes, dir));
     if (!index)
         return;
     mem_free(index->cookies);
@@ -164,7 +171,7 @@ static void index_put(struct dirindex *index, uint32_t hash, uint64_t cookie)
 /* NULL when memory is short: then the directory is searched from end to end. */
 static struct dirindex *get_index(struct tree *tree, uint64_t dir, const struct inode *inode)
 {
-    struct dirindex *index = (struct dirindex *)(uintptr_t)imap_get(&tree->indexes, dir);
+    struct dirindex *index = index_of(imap_get(&tree->indexes, dir));
     if (index)
         return index;
     index = mem_zalloc(sizeof *index);
@@ -189,7 +196,7 @@ static struct dirindex *get_index(struct tree *tree, uint64_t dir, const struct 
 
 static void index_added(struct tree *tree, uint64_t dir, uint32_t hash, uint64_t cookie)
 {
-    struct dirindex *index = (struct dirindex *)(uintptr_t)imap_get(&tree->indexes, dir);
+    struct dirindex *index = index_of(imap_get(&tree->indexes, dir));
     if (!index)
         return;
     if (index->used * 4 >= index->alloc * 3)
@@ -200,7 +207,7 @@ static void index_added(struct tree *tree, uint64_t dir, uint32_t hash, uint64_t
 
 static void index_removed(struct tree *tree, uint64_t dir, uint32_t hash, uint64_t cookie)
 {
-    struct dirindex *index = (struct dirindex *)(uintptr_t)imap_get(&tree->indexes, dir);
+    struct dirindex *index = index_of(imap_get(&tree->indexes, dir));
     if (!index)
         return;
     uint32_t i = hash & (index->alloc - 1);
@@ -346,7 +353,7 @@ void tree_unref(struct tree *tree)
         return;
     radix_release(&tree->table, unref_inode);
     for (uint32_t i = 0; i < tree->indexes.alloc; i++) {
-        struct dirindex *index = (struct dirindex *)(uintptr_t)tree->indexes.slots[i].value;
+        struct dirindex *index = index_of(tree->indexes.slots[i].value);
         if (index) {
             mem_free(index->cookies);
             mem_free(index->hashes);

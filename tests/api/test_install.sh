@@ -4,7 +4,6 @@
 set -u
 build=${BUILD:-build}
 cc=${CC:-cc}
-here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
@@ -106,7 +105,7 @@ got=$("$root/bin/capful" run -e '1 + 1' 2>&1)
 # The public header in a program of C++.
 if command -v c++ >/dev/null; then
     printf '#include <capful/capful.h>\nint main() { return capful_version() == nullptr; }\n' >"$work/user.cc"
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046,SC2015 # flags are words; either failure counts
     c++ -std=c++11 -Wall -Werror -pedantic $(pkg-config --cflags "$module") "$work/user.cc" -o "$work/cc" \
         $(pkg-config --libs "$module") && LD_LIBRARY_PATH="$lib" "$work/cc" || fail "the header does not serve C++"
 fi
