@@ -164,10 +164,13 @@ static void check_placeholders(struct loader *loader, const struct tool_parts *p
             near_offer(&near, json_str(key));
         if (near.best.ptr)
             load_problem(loader, offset,
-                         "{%.100s} is not an argument of the schema; did you mean {%.*s}?",
+                         "{%.100s} is not an argument of the schema; did you mean {%.*s}? "
+                         "(\"{{\" stands for a brace)",
                          name.ptr, (int)near.best.len, near.best.ptr);
         else
-            load_problem(loader, offset, "{%.100s} is not an argument that the schema names",
+            load_problem(loader, offset,
+                         "{%.100s} is not an argument that the schema names; "
+                         "write \"{{\" for a brace",
                          name.ptr);
     }
 }
