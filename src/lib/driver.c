@@ -24,7 +24,6 @@ static bool host_turn(struct capful_run *run)
     struct capful_sandbox *sandbox = run->sandbox;
     struct tool_host *tools = sandbox->context.tools;
     bool progress = stdio_flush(&run->stdio);
-    progress |= vfs_serve(sandbox->context.vfs);
     uint64_t now = progress ? clock_monotonic() : sandbox->kernel.drive_start;
     kernel_pause_wall(&sandbox->kernel, now);
     progress |= tool_dispatch(tools, now);

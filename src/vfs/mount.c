@@ -340,15 +340,6 @@ int vfs_mount_served(struct vfs *vfs, const char *guest_path, const struct capfu
     return e == 0 ? 0 : mount_failed(guest_path, e, err);
 }
 
-bool vfs_serve(struct vfs *vfs)
-{
-    for (struct mount *mount = vfs->mounts; mount; mount = mount->next) {
-        if (mount->kind == MOUNT_SERVED)
-            served_expire(mount->fs);
-    }
-    return false;
-}
-
 /* ---- snapshots */
 
 int vfs_snapshot_take(struct vfs *vfs, struct vfs_snapshot **ret)

@@ -199,7 +199,6 @@ int overlay_diff(struct vnode *root, const char *guest_path,
                  int (*each)(void *, char, const char *), void *context, bool *ret_stopped);
 int served_new(struct vfs *vfs, const struct capful_mount_ops *ops, void *context, struct fs **ret);
 int served_root(struct fs *fs, struct vnode **ret);
-void served_expire(struct fs *fs); /* drops what it holds of the host's files and what is old */
 int pseudo_new(struct vfs *vfs, struct vnode **ret_root);
 void pseudo_release(struct vfs *vfs);
 /* A directory of the skeleton, made if it is missing; borrowed. */

@@ -609,20 +609,6 @@ static void served_free(struct fs *fs)
     }
 }
 
-void served_expire(struct fs *fs)
-{
-    struct served *served = (struct served *)fs;
-    for (unsigned i = 0; i < BLOCKS; i++) {
-        struct block *block = &served->blocks[i];
-        if (!block->data || (block->node && is_fresh(block->fetched)))
-            continue;
-        block->node = NULL;
-        mem_free(block->data);
-        block->data = NULL;
-        kernel_discharge(fs->vfs->kernel, BLOCK_SIZE);
-    }
-}
-
 static const struct fs_ops served_ops = {
     .name = "served",
     .lookup = served_lookup,

@@ -55,11 +55,6 @@ int vfs_open_host_root(const char *path, struct capful_error *err);
 /* A read-only page under /tools, made when first read: `make` fills *out. */
 int vfs_add_page(struct vfs *vfs, struct str name,
                  int (*make)(void *context, struct str name, struct buf *out), void *context);
-/* Housekeeping of served mounts, now and then, between turns: drops contents that are too old to be
- * shown again. The mount's functions are called from within the system call that needs them, which
- * was deferred to the host's stack (process_defer), so nothing waits for this. False: nobody was
- * woken. */
-bool vfs_serve(struct vfs *vfs);
 
 /* A directory as a file, e.g. for preopens and cwd: absolute path. */
 int vfs_open_directory(struct vfs *vfs, struct str path, struct file **ret);

@@ -328,7 +328,6 @@ TEST(served_calls_leave_the_guests_stack)
     rig.kernel.on_fiber = false;
     rig.kernel.current = NULL;
     file_unref(file);
-    OK(!vfs_serve(rig.vfs));
     end(&rig, &shop);
 }
 
