@@ -4,18 +4,43 @@
  * Life of the objects:
  *
  *     struct capful_policy    what may be done: tools, grants, mounts, limits. Built once,
- * immutable, counted, shared by any number of sandboxes and threads. struct capful_sandbox   a file
- * tree and the state that outlives one run. Used by one thread at a time, except for the functions
- * that say otherwise. struct capful_run       one program being run, for hosts that drive it step
- * by step. struct capful_result    what a run left: owned by the caller, independent of the
- * sandbox.
+ *                             immutable, counted, shared by any number of sandboxes and threads.
+ *     struct capful_sandbox   a file tree and the state that outlives one run. Used by one thread
+ *                             at a time, except for the functions that say otherwise.
+ *     struct capful_run       one program being run, for hosts that drive it step by step.
+ *     struct capful_result    what a run left: owned by the caller, independent of the sandbox.
  *
  * Conventions: functions that can fail return 0 or a negative CAPFUL_E… and fill *err (which may be
  * NULL) only on failure; out-parameters are untouched on failure. Text is UTF-8, lengths are bytes,
  * times are nanoseconds. Strings passed in are copied unless a comment says "borrowed".
- * `_free(NULL)` and
- * `_unref(NULL)` do nothing. The library never prints, never exits and installs no signal handler
- * but the one the WebAssembly engine needs for traps.
+ * `_free(NULL)` and `_unref(NULL)` do nothing. The library never prints, never exits and installs
+ * no signal handler but the one the WebAssembly engine needs for traps.
+ *
+ * Example:
+ *     struct capful_sandbox *sandbox;
+ *     struct capful_result *result;
+ *     struct capful_error err;
+ *     struct capful_job job;
+ *     capful_job_init(&job);
+ *     job.source = "[1, 2, 3].map((n) => n * n)";
+ *     job.source_len = strlen(job.source);
+ *     if (capful_sandbox_new(NULL, &sandbox, &err) != 0) {
+ *         fprintf(stderr, "%s\n", err.text);
+ *         return 1;
+ *     }
+ *     if (capful_run(sandbox, &job, &result, &err) != 0) {
+ *         fprintf(stderr, "%s\n", err.text);
+ *         capful_sandbox_free(sandbox);
+ *         return 1;
+ *     }
+ *     if (capful_result_status(result) == CAPFUL_OK)
+ *         printf("%s\n", capful_result_value(result, NULL));
+ *     else
+ *         printf("%s\n", capful_result_message(result));
+ *     capful_result_free(result);
+ *     capful_sandbox_free(sandbox);
+ * Output:
+ *     [1,4,9]
  */
 #ifndef CAPFUL_CAPFUL_H
 #define CAPFUL_CAPFUL_H
@@ -393,6 +418,47 @@ CAPFUL_API const char *capful_result_text(struct capful_result *result, size_t *
 CAPFUL_API void capful_result_free(struct capful_result *result);
 
 /* ------------------------------------------------------------------ step by step */
+
+/* For a host that has a loop of its own, or answers calls later. A tool without a function is
+ * answered by the loop.
+ *
+ * Example:
+ *     struct capful_tool tool = {.name = "weekday"};
+ *     struct capful_builder *builder;
+ *     struct capful_policy *policy;
+ *     struct capful_sandbox *sandbox;
+ *     struct capful_run *run;
+ *     struct capful_result *result;
+ *     struct capful_job job;
+ *     enum capful_step step;
+ *     capful_job_init(&job);
+ *     job.source = "await tools.weekday({ date: '2026-12-24' })";
+ *     job.source_len = strlen(job.source);
+ *     if (capful_builder_new(&builder, NULL) || capful_builder_tool(builder, &tool, NULL) ||
+ *         capful_builder_build(builder, &policy, NULL) ||
+ *         capful_sandbox_new(policy, &sandbox, NULL) ||
+ *         capful_run_start(sandbox, &job, &run, NULL))
+ *         return 1;
+ *     while ((step = capful_run_step(run)) != CAPFUL_STEP_DONE) {
+ *         struct capful_call *call;
+ *         while ((call = capful_run_next_call(run)) != NULL) {
+ *             printf("%s %s\n", capful_call_tool(call), capful_call_arguments(call, NULL));
+ *             capful_call_answer_text(call, "Thursday", 8);
+ *         }
+ *         if (step == CAPFUL_STEP_WAIT)
+ *             capful_run_wait(run); // or poll capful_run_fd together with others
+ *     }
+ *     if (capful_run_finish(run, &result, NULL) != 0)
+ *         return 1;
+ *     printf("%s\n", capful_result_value(result, NULL));
+ *     capful_result_free(result);
+ *     capful_sandbox_free(sandbox);
+ *     capful_policy_unref(policy);
+ *     capful_builder_free(builder);
+ * Output:
+ *     weekday {"date":"2026-12-24"}
+ *     "Thursday"
+ */
 
 enum capful_step {
     CAPFUL_STEP_DONE,  /* call capful_run_finish */
