@@ -24,6 +24,26 @@ if(CAPFUL_WERROR)
     list(APPEND guest_warnings -Werror)
 endif()
 
+# The object library image_NAME of the images that lie in the folder `where`.
+function(add_guest_image name dir where images)
+    # One assembly file; it names the images by what -I finds, so that no path gets into the object.
+    set(text "/* The images of the guest ${name}. */\n")
+    foreach(kind fast plain)
+        string(APPEND text "    .section .rodata.image_${name}_${kind},\"a\",@progbits\n"
+               "    .balign 4096\n"
+               "    .globl image_${name}_${kind}_start, image_${name}_${kind}_end\n"
+               "    .hidden image_${name}_${kind}_start, image_${name}_${kind}_end\n"
+               "image_${name}_${kind}_start:\n    .incbin \"${name}.${kind}\"\n"
+               "image_${name}_${kind}_end:\n    .balign 4096\n")
+    endforeach()
+    string(APPEND text "    .section .note.GNU-stack,\"\",@progbits\n")
+    file(GENERATE OUTPUT ${dir}/image.S CONTENT "${text}")
+    set_source_files_properties(${dir}/image.S PROPERTIES OBJECT_DEPENDS "${images}" LANGUAGE ASM
+                                COMPILE_OPTIONS "-Wa,-I,${where}" GENERATED TRUE)
+    add_library(image_${name} OBJECT EXCLUDE_FROM_ALL ${dir}/image.S)
+    add_dependencies(image_${name} guest_${name})
+endfunction()
+
 function(add_guest name)
     cmake_parse_arguments(PARSE_ARGV 1 G "" "INIT;STACK" "SOURCES;FLAGS;INCLUDES;HEADERS;TRAIN")
     if(NOT G_STACK)
@@ -43,6 +63,9 @@ function(add_guest name)
         endif()
         set(warnings ${guest_warnings})
         if("-w" IN_LIST extra)
+            if(main_build)
+                continue()
+            endif()
             set(warnings)
         endif()
         # Fetched sources keep their dates, whatever was patched: their stamp tells.
@@ -61,6 +84,13 @@ function(add_guest name)
             VERBATIM)
         list(APPEND objects ${object})
     endforeach()
+
+    if(main_build) # only our sources are compiled here, for their warnings
+        set(images ${main_build}/${name}.fast ${main_build}/${name}.plain)
+        add_custom_target(guest_${name} DEPENDS ${objects} main_products)
+        add_guest_image(${name} ${dir} ${main_build} "${images}")
+        return()
+    endif()
 
     set(wasm ${dir}/${name}.wasm)
     add_custom_command(
@@ -103,20 +133,5 @@ function(add_guest name)
     set(images ${CMAKE_BINARY_DIR}/${name}.fast ${CMAKE_BINARY_DIR}/${name}.plain)
     add_custom_target(guest_${name} DEPENDS ${images})
 
-    # One assembly file; it names the images by what -I finds, so that no path gets into the object.
-    set(text "/* The images of the guest ${name}. */\n")
-    foreach(kind fast plain)
-        string(APPEND text "    .section .rodata.image_${name}_${kind},\"a\",@progbits\n"
-               "    .balign 4096\n"
-               "    .globl image_${name}_${kind}_start, image_${name}_${kind}_end\n"
-               "    .hidden image_${name}_${kind}_start, image_${name}_${kind}_end\n"
-               "image_${name}_${kind}_start:\n    .incbin \"${name}.${kind}\"\n"
-               "image_${name}_${kind}_end:\n    .balign 4096\n")
-    endforeach()
-    string(APPEND text "    .section .note.GNU-stack,\"\",@progbits\n")
-    file(GENERATE OUTPUT ${dir}/image.S CONTENT "${text}")
-    set_source_files_properties(${dir}/image.S PROPERTIES OBJECT_DEPENDS "${images}" LANGUAGE ASM
-                                COMPILE_OPTIONS "-Wa,-I,${CMAKE_BINARY_DIR}" GENERATED TRUE)
-    add_library(image_${name} OBJECT EXCLUDE_FROM_ALL ${dir}/image.S)
-    add_dependencies(image_${name} guest_${name})
+    add_guest_image(${name} ${dir} ${CMAKE_BINARY_DIR} "${images}")
 endfunction()

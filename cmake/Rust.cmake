@@ -16,26 +16,38 @@ list(TRANSFORM rust_sources PREPEND ${CMAKE_SOURCE_DIR}/rust/)
 set(rust_depends ${rust_sources} ${CMAKE_SOURCE_DIR}/scripts/build-rust
     ${CMAKE_SOURCE_DIR}/build/deps/crates.stamp)
 
-# The two are built at once; of the longer one cargo's own progress is shown as it goes.
 set(capful_compile ${rust_dir}/capful-compile)
-add_custom_command(
-    OUTPUT ${CMAKE_BINARY_DIR}/rust-compile.stamp
-    BYPRODUCTS ${capful_compile}
-    COMMAND ${CMAKE_SOURCE_DIR}/scripts/build-rust compile
-    COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/rust-compile.stamp
-    DEPENDS ${rust_depends}
-    COMMENT "Building capful-compile (some minutes, once)"
-    USES_TERMINAL VERBATIM)
-add_custom_command(
-    OUTPUT ${CMAKE_BINARY_DIR}/rust-runtime.stamp
-    BYPRODUCTS ${rust_dir}/libcapful_runtime.a ${rust_dir}/include/wasmtime.h
-    COMMAND ${CMAKE_SOURCE_DIR}/scripts/build-rust runtime
-    COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/rust-runtime.stamp
-    DEPENDS ${rust_depends}
-    COMMENT "Building the runtime (some minutes, once)"
-    VERBATIM)
-add_custom_target(rust_compile DEPENDS ${CMAKE_BINARY_DIR}/rust-compile.stamp)
-add_custom_target(rust_runtime DEPENDS ${CMAKE_BINARY_DIR}/rust-runtime.stamp)
+if(main_build)
+    # One command, since two at once would disturb each other there.
+    add_custom_target(main_products
+        COMMAND ${CMAKE_COMMAND} --build ${main_build} --target rust_compile rust_runtime guest_js
+        BYPRODUCTS ${capful_compile} ${rust_dir}/libcapful_runtime.a ${rust_dir}/include/wasmtime.h
+                   ${main_build}/js.fast ${main_build}/js.plain
+        COMMENT "What all presets share"
+        USES_TERMINAL VERBATIM)
+    add_custom_target(rust_compile DEPENDS main_products)
+    add_custom_target(rust_runtime DEPENDS main_products)
+else()
+    # The two are built at once; of the longer one cargo's own progress is shown as it goes.
+    add_custom_command(
+        OUTPUT ${CMAKE_BINARY_DIR}/rust-compile.stamp
+        BYPRODUCTS ${capful_compile}
+        COMMAND ${CMAKE_SOURCE_DIR}/scripts/build-rust compile
+        COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/rust-compile.stamp
+        DEPENDS ${rust_depends}
+        COMMENT "Building capful-compile (some minutes, once)"
+        USES_TERMINAL VERBATIM)
+    add_custom_command(
+        OUTPUT ${CMAKE_BINARY_DIR}/rust-runtime.stamp
+        BYPRODUCTS ${rust_dir}/libcapful_runtime.a ${rust_dir}/include/wasmtime.h
+        COMMAND ${CMAKE_SOURCE_DIR}/scripts/build-rust runtime
+        COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/rust-runtime.stamp
+        DEPENDS ${rust_depends}
+        COMMENT "Building the runtime (some minutes, once)"
+        VERBATIM)
+    add_custom_target(rust_compile DEPENDS ${CMAKE_BINARY_DIR}/rust-compile.stamp)
+    add_custom_target(rust_runtime DEPENDS ${CMAKE_BINARY_DIR}/rust-runtime.stamp)
+endif()
 
 file(MAKE_DIRECTORY ${rust_dir}/include)
 add_library(capful_runtime STATIC IMPORTED GLOBAL)

@@ -15,7 +15,7 @@
 
 #define SKIPPED 77
 
-static int api_checks, api_failures;
+static _Atomic int api_checks, api_failures; /* some tests have threads */
 
 #define CHECK(condition)       api_check((condition) != 0, #condition, __FILE__, __LINE__)
 #define CHECK_STR(got, wanted) api_check_str((got), (wanted), #got, __FILE__, __LINE__)
