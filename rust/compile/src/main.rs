@@ -114,15 +114,20 @@ struct Output {
     named: Option<(PathBuf, PathBuf)>,
 }
 
+/// What is written first; it gets the name `path` when it is whole.
+fn part_of(path: &str) -> PathBuf {
+    let mut part = Path::new(path).as_os_str().to_owned();
+    part.push(format!(".{}.part", std::process::id()));
+    part.into()
+}
+
 impl Output {
     fn open(path: &str) -> io::Result<Output> {
         if path == "-" {
             // SAFETY: standard output is nobody else's here.
             return Ok(Output { file: unsafe { File::from_raw_fd(1) }, named: None });
         }
-        let mut part = Path::new(path).as_os_str().to_owned();
-        part.push(format!(".{}.part", std::process::id()));
-        let part = PathBuf::from(part);
+        let part = part_of(path);
         let file = OpenOptions::new().write(true).create_new(true).open(&part)?;
         Ok(Output { file, named: Some((part, path.into())) })
     }
@@ -221,11 +226,15 @@ fn main() -> ExitCode {
         }
     };
     let name = if o.input == "-" { "standard input".to_string() } else { o.input.clone() };
-    // A panic is the compiler's own failure; it is told in one line like the others.
-    std::panic::set_hook(Box::new(|_| {}));
-    let result = std::panic::catch_unwind(move || run(o))
-        .unwrap_or_else(|_| Err("the compiler failed on this program".into()));
-    match result {
+    // A panic is the compiler's own failure; it is told in one line like the others.  Nothing unwinds
+    // (scripts/build-rust), so what Output would have removed is removed here.
+    let (failed, part) = (name.clone(), part_of(&o.output));
+    std::panic::set_hook(Box::new(move |_| {
+        let _ = fs::remove_file(&part);
+        let _ = writeln!(io::stderr(), "capful-compile: {failed}: the compiler failed on this program");
+        std::process::exit(1);
+    }));
+    match run(o) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("capful-compile: {name}: {}", e.replace('\n', " "));
