@@ -1,4 +1,5 @@
-/* Processes that do what the input says, taking turns on it: the kernel's invariants hold after every step. */
+/* Processes that do what the input says, taking turns on it: the kernel's invariants hold after
+ * every step. */
 #include <stdlib.h>
 
 #include "fake_engine.h"
@@ -51,7 +52,8 @@ static void act(struct fake *g, uint32_t arg)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct image image = {.name = "act", .own = true, .memory = 16384, .functions = {act, act}};
+    static struct image image = {
+        .name = "act", .own = true, .memory = 16384, .functions = {act, act}};
     struct fake_box box;
     input = data;
     left = size;

@@ -1,4 +1,5 @@
-/* Any call with any arguments on any memory: nothing is read or written outside, nothing is left behind. */
+/* Any call with any arguments on any memory: nothing is read or written outside, nothing is left
+ * behind. */
 #include <stdlib.h>
 
 #include "fake_engine.h"
@@ -42,7 +43,9 @@ static void act(struct fake *g, uint32_t arg)
     while (left > 0) {
         int call = (int)(take(1) % SYSCALL_COUNT);
         for (int i = 0; i < SYS_MAX_ARGS; i++)
-            args[i] = syscalls[call].params[0] && i < (int)strlen(syscalls[call].params) ? argument(g) : 0;
+            args[i] = syscalls[call].params[0] && i < (int)strlen(syscalls[call].params)
+                          ? argument(g)
+                          : 0;
         fake_call_array(g, call, args);
     }
 }

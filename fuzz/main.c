@@ -78,7 +78,8 @@ static bool take(const char *path)
 /* A few bytes changed, a piece removed, or the beginning of one seed before the end of another. */
 static size_t mutate(uint8_t *out)
 {
-    const struct seed *a = &seeds[next_random() % seed_count], *b = &seeds[next_random() % seed_count];
+    const struct seed *a = &seeds[next_random() % seed_count],
+                      *b = &seeds[next_random() % seed_count];
     size_t size = a->size;
     memcpy(out, a->data, size);
     if (next_random() % 3 == 0 && size > 0 && b->size > 0) {

@@ -1,4 +1,5 @@
-/* An engine of C functions, see fake_engine.h. Each guest is a coroutine; sanitizers are told when stacks change. */
+/* An engine of C functions, see fake_engine.h. Each guest is a coroutine; sanitizers are told when
+ * stacks change. */
 #include "fake_engine.h"
 
 #include <stdio.h>
@@ -39,13 +40,15 @@ static void leave_guest(struct fake *guest, enum engine_event event, bool last)
 {
     guest->event = event;
 #ifdef ASAN
-    __sanitizer_start_switch_fiber(last ? NULL : &guest->asan_guest, guest->driver_stack, guest->driver_stack_size);
+    __sanitizer_start_switch_fiber(last ? NULL : &guest->asan_guest, guest->driver_stack,
+                                   guest->driver_stack_size);
 #else
     (void)last;
 #endif
     swapcontext(&guest->context, &guest->driver);
 #ifdef ASAN
-    __sanitizer_finish_switch_fiber(guest->asan_guest, &guest->driver_stack, &guest->driver_stack_size);
+    __sanitizer_finish_switch_fiber(guest->asan_guest, &guest->driver_stack,
+                                    &guest->driver_stack_size);
 #endif
 }
 
@@ -90,7 +93,8 @@ static int make(struct process *process, uint32_t function, uint32_t arg)
     guest->context.uc_stack.ss_size = STACK;
     guest->context.uc_link = NULL;
     uint64_t address = (uint64_t)(uintptr_t)guest;
-    makecontext(&guest->context, (void (*)(void))begin, 2, (unsigned)(address >> 32), (unsigned)address);
+    makecontext(&guest->context, (void (*)(void))begin, 2, (unsigned)(address >> 32),
+                (unsigned)address);
     process->engine = guest;
     process->own_abi = image->own;
     process->memory.base = guest->memory;
@@ -266,10 +270,12 @@ int64_t fake_read(struct fake *guest, uint32_t fd, void *buffer, uint32_t size)
     return n;
 }
 
-int64_t fake_open(struct fake *guest, uint32_t dir, const char *path, uint32_t oflags, uint64_t rights)
+int64_t fake_open(struct fake *guest, uint32_t dir, const char *path, uint32_t oflags,
+                  uint64_t rights)
 {
     uint32_t mark = guest->top, at = fake_text(guest, path), fd = fake_alloc(guest, 4);
-    int result = fake_call(guest, SYS_path_open, dir, 1, at, strlen(path), oflags, rights, rights, 0, fd);
+    int result =
+        fake_call(guest, SYS_path_open, dir, 1, at, strlen(path), oflags, rights, rights, 0, fd);
     guest->top = mark;
     return result == 0 ? (int64_t)fake_u32(guest, fd) : -(int64_t)result;
 }
@@ -399,7 +405,8 @@ enum sched_state fake_box_run(struct fake_box *box)
             return state;
         kernel_advance(kernel);
         must_hold(kernel);
-        if (!kernel->run_first && (kernel->clock == CLOCK_FIXED || kernel_next_timer(kernel) == UINT64_MAX))
+        if (!kernel->run_first &&
+            (kernel->clock == CLOCK_FIXED || kernel_next_timer(kernel) == UINT64_MAX))
             return KERNEL_IDLE;
         if (kernel_must_stop(kernel))
             return KERNEL_STOPPED;

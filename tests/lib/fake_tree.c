@@ -10,17 +10,18 @@
 #include "syscall/calls.h"
 
 /* Without tap.h: fuzzers use the rig too. */
-#define MUST(condition)                                                                                                \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                            \
-            abort();                                                                                                   \
-        }                                                                                                              \
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
+            abort();                                                                               \
+        }                                                                                          \
     } while (0)
 
 uint32_t tree_memory = 8u << 20;
 
-static void give_fd(struct process *process, uint32_t number, struct file *file, const char *preopen)
+static void give_fd(struct process *process, uint32_t number, struct file *file,
+                    const char *preopen)
 {
     uint64_t all = CAPFUL_RIGHTS_ALL;
     MUST(fdtab_place(&process->fds, number, file, rights_of_file(file), preopen ? all : 0) == 0);
@@ -52,12 +53,14 @@ void tree_init(struct fake_tree *tree, fake_fn entry, bool own, struct toolset *
     MUST(vfs_new(kernel, &tree->box.context.vfs) == 0);
     MUST(tool_host_new(tools, kernel, NULL, &tree->box.context.tools) == 0);
     toolset_unref(tools);
-    kernel->hooks = (struct kernel_hooks){tool_process_inherit, tool_process_exited, tree->box.context.tools};
+    kernel->hooks =
+        (struct kernel_hooks){tool_process_inherit, tool_process_exited, tree->box.context.tools};
     tool_begin(tree->box.context.tools, NULL, NULL);
     tree->box.kernel.clock = CLOCK_FIXED;
     tree->box.kernel.clock_real = TREE_TIME;
     kernel_seed(&tree->box.kernel, 1);
-    tree->image = (struct image){.name = "tree", .own = own, .memory = tree_memory, .functions = {entry}};
+    tree->image =
+        (struct image){.name = "tree", .own = own, .memory = tree_memory, .functions = {entry}};
     MUST(process_new(&tree->box.kernel, NULL, &tree->image, &tree->process) == 0);
     give_files(tree);
     MUST(process_start(tree->process) == 0);

@@ -16,8 +16,8 @@ struct fake_tree {
 
 extern uint32_t tree_memory; /* bytes of guest memory: 8 MiB unless a test says otherwise */
 
-/* One process with /dev/null as 0, 1 and 2, /workspace as 3 (a preopen), /workspace as working directory, a clock that stands at TREE_TIME and the seed 1. Takes `tools`,
- * which may be NULL. */
+/* One process with /dev/null as 0, 1 and 2, /workspace as 3 (a preopen), /workspace as working
+ * directory, a clock that stands at TREE_TIME and the seed 1. Takes `tools`, which may be NULL. */
 void tree_init(struct fake_tree *tree, fake_fn entry, bool own, struct toolset *tools);
 void tree_release(struct fake_tree *tree); /* all that was charged must be given back */
 /* Runs guests and tools until nothing goes on. */

@@ -1,8 +1,8 @@
 /* Every system call against every set of rights: each right alone, all but each, none, all.
  *
- * The expected verdict is computed from abi/syscalls.def and from nothing else: a call whose descriptor lacks a right
- * that the list names is refused with NOTCAPABLE, and no other call is. The rights of second descriptors, which the
- * list only mentions, stand in the table below.
+ * The expected verdict is computed from abi/syscalls.def and from nothing else: a call whose
+ * descriptor lacks a right that the list names is refused with NOTCAPABLE, and no other call is.
+ * The rights of second descriptors, which the list only mentions, stand in the table below.
  */
 #include <string.h>
 
@@ -16,8 +16,8 @@ enum {
 #undef RIGHT
 };
 #define RIGHTS     30
-#define FD         5  /* the descriptor under test */
-#define OTHER_FD   6  /* a second directory with all rights */
+#define FD         5 /* the descriptor under test */
+#define OTHER_FD   6 /* a second directory with all rights */
 #define SETS       (2 * RIGHTS + 2)
 #define NOT_CALLED (-100)
 
@@ -69,7 +69,8 @@ static int verdict(void)
     return attempt.result;
 }
 
-/* Small numbers everywhere: they are valid addresses and lengths, and flags that ask for nothing. */
+/* Small numbers everywhere: they are valid addresses and lengths, and flags that ask for nothing.
+ */
 static void default_args(uint64_t first)
 {
     memset(attempt.args, 0, sizeof attempt.args);
@@ -136,7 +137,8 @@ static const struct extra {
     {SYS_path_symlink, 0, 2, BIT(PATH_SYMLINK), -1, 0},
     {SYS_path_open, 0, 0, BIT(PATH_OPEN) | BIT(PATH_CREATE_FILE), 4, 1},
     {SYS_path_open, 0, 0, BIT(PATH_OPEN) | BIT(PATH_FILESTAT_SET_SIZE), 4, 8},
-    {SYS_path_open, 0, 0, BIT(PATH_OPEN) | BIT(FD_READ), 5, BIT(FD_READ)},         /* asked for: to be inherited */
+    {SYS_path_open, 0, 0, BIT(PATH_OPEN) | BIT(FD_READ), 5,
+     BIT(FD_READ)}, /* asked for: to be inherited */
     {SYS_path_open, 0, 0, BIT(PATH_OPEN) | BIT(FD_WRITE), 5, BIT(FD_WRITE)},
     {SYS_path_open, 0, 0, BIT(PATH_OPEN) | BIT(FD_READDIR), 6, BIT(FD_READDIR)},
     {SYS_call_next, 0, 0, BIT(POLL_FD_READWRITE), -1, 0},
@@ -148,19 +150,23 @@ static void extra_args(const struct extra *extra)
     const char *params = syscalls[extra->call].params;
     memset(attempt.args, 0, sizeof attempt.args);
     for (int i = 0; params[i]; i++)
-        attempt.args[i] = 1; /* address and length at once: byte 1 of memory, which is NUL, or one byte */
+        attempt.args[i] =
+            1; /* address and length at once: byte 1 of memory, which is NUL, or one byte */
     switch (extra->call) {
     case SYS_path_link:
-        memcpy(attempt.args, (const uint64_t[]){OTHER_FD, 0, 1, 1, OTHER_FD, 1, 1}, 7 * sizeof(uint64_t));
+        memcpy(attempt.args, (const uint64_t[]){OTHER_FD, 0, 1, 1, OTHER_FD, 1, 1},
+               7 * sizeof(uint64_t));
         break;
     case SYS_path_rename:
-        memcpy(attempt.args, (const uint64_t[]){OTHER_FD, 1, 1, OTHER_FD, 1, 1}, 6 * sizeof(uint64_t));
+        memcpy(attempt.args, (const uint64_t[]){OTHER_FD, 1, 1, OTHER_FD, 1, 1},
+               6 * sizeof(uint64_t));
         break;
     case SYS_path_symlink:
         memcpy(attempt.args, (const uint64_t[]){1, 1, OTHER_FD, 1, 1}, 5 * sizeof(uint64_t));
         break;
     case SYS_path_open:
-        memcpy(attempt.args, (const uint64_t[]){OTHER_FD, 0, 1, 1, 0, 0, 0, 0, 64}, 9 * sizeof(uint64_t));
+        memcpy(attempt.args, (const uint64_t[]){OTHER_FD, 0, 1, 1, 0, 0, 0, 0, 64},
+               9 * sizeof(uint64_t));
         break;
     default: memcpy(attempt.args, (const uint64_t[]){OTHER_FD, 0, 64}, 3 * sizeof(uint64_t));
     }
@@ -218,8 +224,8 @@ TEST(matrix_table_is_well_formed)
 /* Every right stands at some call, or this says why not. */
 TEST(matrix_every_right_guards_something)
 {
-    uint64_t used = BIT(PATH_LINK_TARGET) | BIT(PATH_RENAME_TARGET) | BIT(PATH_SYMLINK) | BIT(PATH_CREATE_FILE) |
-                    BIT(PATH_FILESTAT_SET_SIZE) | BIT(POLL_FD_READWRITE) |
+    uint64_t used = BIT(PATH_LINK_TARGET) | BIT(PATH_RENAME_TARGET) | BIT(PATH_SYMLINK) |
+                    BIT(PATH_CREATE_FILE) | BIT(PATH_FILESTAT_SET_SIZE) | BIT(POLL_FD_READWRITE) |
                     BIT(SOCK_SHUTDOWN) | BIT(SOCK_ACCEPT); /* there are no sockets */
     for (size_t i = 0; i < syscall_count; i++)
         used |= syscalls[i].rights;

@@ -14,7 +14,8 @@ static void probe_release(struct file *file)
 {
     ((struct probe *)(void *)file)->released++;
 }
-static const struct file_ops probe_ops = {.name = "probe", .type = FILE_REGULAR, .release = probe_release};
+static const struct file_ops probe_ops = {
+    .name = "probe", .type = FILE_REGULAR, .release = probe_release};
 
 static void probe_init(struct probe *probe)
 {
@@ -107,7 +108,8 @@ TEST(fdtab_place_closes_what_was_there)
     EQ(fdtab_place(&table, 0, &b.file, 7, 8), 0);
     EQ(a.released, 1);
     struct fd *fd = fdtab_get(&table, 0);
-    OK(fd->file == &b.file && fd->rights == 7 && fd->inheriting == 8 && !fd->preopen && !fd->close_on_spawn);
+    OK(fd->file == &b.file && fd->rights == 7 && fd->inheriting == 8 && !fd->preopen &&
+       !fd->close_on_spawn);
     EQ(fdtab_place(&table, 31, file_ref(&b.file), 1, 1), 0);
     EQ(fdtab_place(&table, 32, &b.file, 1, 1), ERRNO_BADF);
     fdtab_release(&table);

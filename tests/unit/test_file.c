@@ -11,8 +11,10 @@ static void release(struct file *file)
     released++;
 }
 static const struct file_ops pipe_like = {.name = "pipe", .type = FILE_UNKNOWN, .release = release};
-static const struct file_ops directory = {.name = "dir", .type = FILE_DIRECTORY, .release = release};
-static const struct file_ops device = {.name = "dev", .type = FILE_CHARACTER, .seekable = true, .release = release};
+static const struct file_ops directory = {
+    .name = "dir", .type = FILE_DIRECTORY, .release = release};
+static const struct file_ops device = {
+    .name = "dev", .type = FILE_CHARACTER, .seekable = true, .release = release};
 
 static int all_ways(struct file *file, int results[9])
 {
@@ -45,22 +47,22 @@ static void expect(const struct file_ops *ops, bool readable, bool writable, con
 TEST(file_pipe_like)
 {
     expect(&pipe_like, true, true,
-           (int[]){ERRNO_INVAL, ERRNO_INVAL, ERRNO_SPIPE, ERRNO_SPIPE, ERRNO_SPIPE, ERRNO_NOTDIR, ERRNO_INVAL,
-                   ERRNO_SPIPE, ERRNO_INVAL});
+           (int[]){ERRNO_INVAL, ERRNO_INVAL, ERRNO_SPIPE, ERRNO_SPIPE, ERRNO_SPIPE, ERRNO_NOTDIR,
+                   ERRNO_INVAL, ERRNO_SPIPE, ERRNO_INVAL});
 }
 
 TEST(file_closed_in_both_directions)
 {
     expect(&pipe_like, false, false,
-           (int[]){ERRNO_BADF, ERRNO_BADF, ERRNO_BADF, ERRNO_BADF, ERRNO_SPIPE, ERRNO_NOTDIR, ERRNO_INVAL, ERRNO_BADF,
-                   ERRNO_INVAL});
+           (int[]){ERRNO_BADF, ERRNO_BADF, ERRNO_BADF, ERRNO_BADF, ERRNO_SPIPE, ERRNO_NOTDIR,
+                   ERRNO_INVAL, ERRNO_BADF, ERRNO_INVAL});
 }
 
 TEST(file_directory)
 {
     expect(&directory, true, false,
-           (int[]){ERRNO_ISDIR, ERRNO_ISDIR, ERRNO_ISDIR, ERRNO_ISDIR, ERRNO_ISDIR, ERRNO_NOTDIR, ERRNO_ISDIR,
-                   ERRNO_ISDIR, ERRNO_INVAL});
+           (int[]){ERRNO_ISDIR, ERRNO_ISDIR, ERRNO_ISDIR, ERRNO_ISDIR, ERRNO_ISDIR, ERRNO_NOTDIR,
+                   ERRNO_ISDIR, ERRNO_ISDIR, ERRNO_INVAL});
 }
 
 TEST(file_device_cannot_allocate)

@@ -23,10 +23,14 @@ TEST(gmem_span_at_the_borders)
         uint64_t len;
         bool good;
     } cases[] = {
-        {0, 0, true},           {0, 4096, true},          {0, 4097, false},         {4095, 1, true},
-        {4095, 2, false},       {4096, 0, true},          {4096, 1, false},         {4097, 0, false},
-        {1, UINT64_MAX, false}, {UINT32_MAX, 0, false},   {UINT32_MAX, 1, false},   {4000, UINT32_MAX, false},
-        {100, 3996, true},      {100, 3997, false},       {0, UINT64_MAX, false},   {2048, (uint64_t)1 << 32, false},
+        {0, 0, true},           {0, 4096, true},
+        {0, 4097, false},       {4095, 1, true},
+        {4095, 2, false},       {4096, 0, true},
+        {4096, 1, false},       {4097, 0, false},
+        {1, UINT64_MAX, false}, {UINT32_MAX, 0, false},
+        {UINT32_MAX, 1, false}, {4000, UINT32_MAX, false},
+        {100, 3996, true},      {100, 3997, false},
+        {0, UINT64_MAX, false}, {2048, (uint64_t)1 << 32, false},
     };
     struct process p = with_memory(sizeof memory);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

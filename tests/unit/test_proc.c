@@ -225,8 +225,9 @@ static void has_orphans(struct fake *g, uint32_t arg)
 
 TEST(proc_orphans_belong_to_the_first_and_vanish)
 {
-    static struct image image = {.name = "a", .own = true, .functions = {has_orphans, exits, leaves_a_child,
-                                                                         reports_parent}};
+    static struct image image = {.name = "a",
+                                 .own = true,
+                                 .functions = {has_orphans, exits, leaves_a_child, reports_parent}};
     struct fake_box box;
     EQ(run(&image, &box), 0);
     EQ(seen[0], 2);
@@ -257,8 +258,8 @@ static void parent_of_zombie_maker(struct fake *g, uint32_t arg)
 
 TEST(proc_zombies_go_with_their_parent)
 {
-    static struct image image = {.name = "a", .own = true,
-                                 .functions = {parent_of_zombie_maker, exits, makes_zombies}};
+    static struct image image = {
+        .name = "a", .own = true, .functions = {parent_of_zombie_maker, exits, makes_zombies}};
     struct fake_box box;
     EQ(run(&image, &box), 0);
     EQ(seen[0], 2);
@@ -355,7 +356,8 @@ static void parent_of_killer(struct fake *g, uint32_t arg)
 
 TEST(proc_child_kills_the_first)
 {
-    static struct image image = {.name = "a", .own = true, .functions = {parent_of_killer, kills_first}};
+    static struct image image = {
+        .name = "a", .own = true, .functions = {parent_of_killer, kills_first}};
     struct fake_box box;
     EQ(run(&image, &box), 128 + CAPFUL_SIGINT);
     EQ(seen[2], 0);
@@ -445,7 +447,8 @@ static void parent_of_setpgid(struct fake *g, uint32_t arg)
 
 TEST(proc_setpgid_is_for_oneself_and_children)
 {
-    static struct image image = {.name = "a", .own = true, .functions = {parent_of_setpgid, setpgid_of_others}};
+    static struct image image = {
+        .name = "a", .own = true, .functions = {parent_of_setpgid, setpgid_of_others}};
     struct fake_box box;
     EQ(run(&image, &box), 0);
     EQ(seen[0], ERRNO_SRCH);
@@ -561,7 +564,8 @@ TEST(proc_a_wasi_program_may_not_make_processes)
 static void spawn_wrongly(struct fake *g, uint32_t arg)
 {
     struct capful_fd_map maps[2] = {{0, 44}, {5000, 0}};
-    uint32_t far = g->size - 2, pid = fake_alloc(g, 4), base = fake_text(g, "other"), text = fake_text(g, "abc");
+    uint32_t far = g->size - 2, pid = fake_alloc(g, 4), base = fake_text(g, "other"),
+             text = fake_text(g, "abc");
     uint32_t map = fake_data(g, maps, sizeof maps);
     const struct capful_spawn good = {.program = base, .program_len = 5};
     struct capful_spawn s[12];
@@ -661,7 +665,8 @@ static void zombie_bomb(struct fake *g, uint32_t arg)
 
 TEST(proc_zombie_bomb_ends_the_run)
 {
-    static struct image image = {.name = "a", .own = true, .memory = 4096, .functions = {zombie_bomb, exits}};
+    static struct image image = {
+        .name = "a", .own = true, .memory = 4096, .functions = {zombie_bomb, exits}};
     struct fake_box box;
     fake_box_init(&box);
     OK(fake_box_start(&box, &image) != NULL);
@@ -711,7 +716,8 @@ TEST(proc_many_at_once)
         process = process_find(&box.kernel, pid);
         OK(!process || process->pid == pid);
     }
-    OK(!process_find(&box.kernel, 0) && !process_find(&box.kernel, -1) && !process_find(&box.kernel, INT32_MAX));
+    OK(!process_find(&box.kernel, 0) && !process_find(&box.kernel, -1) &&
+       !process_find(&box.kernel, INT32_MAX));
     finish(&box);
 }
 

@@ -172,7 +172,8 @@ TEST(sched_deferring_does_not_starve_others)
 
 static void calls_while_pending(struct fake *g, uint32_t arg)
 {
-    const uint64_t wait[SYS_MAX_ARGS] = {(uint32_t)-1, 0, fake_alloc(g, 8)}, ids[SYS_MAX_ARGS] = {wait[2]};
+    const uint64_t wait[SYS_MAX_ARGS] = {(uint32_t)-1, 0, fake_alloc(g, 8)},
+                   ids[SYS_MAX_ARGS] = {wait[2]};
     (void)arg;
     fake_clone(g, 1, 'a');
     EQ(fake_call_raw(g, SYS_proc_wait, wait), SYS_PARK);
@@ -182,7 +183,8 @@ static void calls_while_pending(struct fake *g, uint32_t arg)
 
 TEST(sched_second_call_while_one_is_pending_is_a_trap)
 {
-    static struct image image = {.name = "s", .own = true, .functions = {calls_while_pending, works}};
+    static struct image image = {
+        .name = "s", .own = true, .functions = {calls_while_pending, works}};
     struct fake_box box;
     start(&box, &image);
     EQ(fake_box_run(&box), KERNEL_DONE);
@@ -206,7 +208,8 @@ static void runs_on_while_pending(struct fake *g, uint32_t arg)
 
 TEST(sched_answer_waits_for_the_guest)
 {
-    static struct image image = {.name = "s", .own = true, .functions = {runs_on_while_pending, works}};
+    static struct image image = {
+        .name = "s", .own = true, .functions = {runs_on_while_pending, works}};
     struct fake_box box;
     start(&box, &image);
     EQ(fake_box_run(&box), KERNEL_DONE);
@@ -224,7 +227,8 @@ static int sleep_for(struct fake *g, uint64_t ns)
         uint64_t timeout, precision;
         uint64_t flags;
     } s = {.userdata = 7, .id = 1, .timeout = ns};
-    uint32_t top = g->top, in = fake_data(g, &s, sizeof s), out = fake_alloc(g, 32), n = fake_alloc(g, 4);
+    uint32_t top = g->top, in = fake_data(g, &s, sizeof s), out = fake_alloc(g, 32),
+             n = fake_alloc(g, 4);
     int result = fake_call(g, SYS_poll_oneoff, in, out, 1, n);
     g->top = top;
     return result;
@@ -304,7 +308,8 @@ TEST(sched_endless_sleep_does_not_overflow)
     struct fake_box box;
     start(&box, &image);
     EQ(kernel_run(&box.kernel), KERNEL_IDLE);
-    EQ(kernel_next_timer(&box.kernel), UINT64_MAX); /* no timer at all: a deadlock, if nothing else is pending */
+    EQ(kernel_next_timer(&box.kernel),
+       UINT64_MAX); /* no timer at all: a deadlock, if nothing else is pending */
     STR_EQ(trail, "");
     finish(&box);
 }
@@ -532,7 +537,8 @@ static void slow_reader(struct fake *g, uint32_t arg)
 
 TEST(sched_pipe_write_is_whole_over_many_waits)
 {
-    static struct image image = {.name = "s", .own = true, .memory = 1 << 20, .functions = {slow_reader, big_writer}};
+    static struct image image = {
+        .name = "s", .own = true, .memory = 1 << 20, .functions = {slow_reader, big_writer}};
     struct fake_box box;
     start(&box, &image);
     EQ(fake_box_run(&box), KERNEL_DONE);
@@ -570,7 +576,8 @@ static void writer_without_reading_end(struct fake *g, uint32_t arg)
 
 TEST(sched_pipe_breaks_under_a_waiting_writer)
 {
-    static struct image image = {.name = "s", .own = true, .functions = {reader_that_goes, writer_without_reading_end}};
+    static struct image image = {
+        .name = "s", .own = true, .functions = {reader_that_goes, writer_without_reading_end}};
     struct fake_box box;
     start(&box, &image);
     EQ(fake_box_run(&box), KERNEL_DONE);

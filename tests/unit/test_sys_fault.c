@@ -1,5 +1,5 @@
-/* Memory runs out at every allocation in turn, while a guest does a bit of everything: each call either works or answers
- * an errno, the kernel stays sound, and nothing is leaked. */
+/* Memory runs out at every allocation in turn, while a guest does a bit of everything: each call
+ * either works or answers an errno, the kernel stays sound, and nothing is leaked. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -36,7 +36,8 @@ static void uses_files(struct fake *g, uint32_t arg)
     uint32_t name = fake_text(g, "d"), target = fake_text(g, "../d/f"), at = fake_alloc(g, 512);
     (void)arg;
     fake_call(g, SYS_path_create_directory, 3, name, 1);
-    int64_t fd = fake_open(g, 3, "d/f", 1, CAPFUL_RIGHT_FD_READ | CAPFUL_RIGHT_FD_WRITE | CAPFUL_RIGHT_FD_SEEK);
+    int64_t fd = fake_open(g, 3, "d/f", 1,
+                           CAPFUL_RIGHT_FD_READ | CAPFUL_RIGHT_FD_WRITE | CAPFUL_RIGHT_FD_SEEK);
     if (fd >= 0) {
         fake_write(g, (uint32_t)fd, block, sizeof block);
         fake_call(g, SYS_fd_seek, (uint64_t)fd, 0, 0, at);
@@ -72,7 +73,8 @@ static void uses_polls_and_tools(struct fake *g, uint32_t arg)
     fake_call(g, SYS_run_value, fake_text(g, "[1,2]"), 5);
 }
 
-static struct image child_image = {.name = "child", .own = true, .memory = 4096, .functions = {child}};
+static struct image child_image = {
+    .name = "child", .own = true, .memory = 4096, .functions = {child}};
 
 static void sweep(fake_fn entry)
 {

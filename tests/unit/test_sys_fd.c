@@ -7,18 +7,20 @@
 #include "tap.h"
 
 enum { O_CREATE = 1, O_DIR = 2, O_EXCL = 4, O_TRUNC = 8 };
-#define RW (CAPFUL_RIGHT_FD_READ | CAPFUL_RIGHT_FD_WRITE | CAPFUL_RIGHT_FD_SEEK | CAPFUL_RIGHT_FD_TELL |               \
-            CAPFUL_RIGHT_FD_FILESTAT_GET | CAPFUL_RIGHT_FD_FILESTAT_SET_SIZE | CAPFUL_RIGHT_FD_ALLOCATE |              \
-            CAPFUL_RIGHT_FD_ADVISE | CAPFUL_RIGHT_FD_SYNC | CAPFUL_RIGHT_FD_DATASYNC |                                 \
-            CAPFUL_RIGHT_FD_FILESTAT_SET_TIMES | CAPFUL_RIGHT_FD_FDSTAT_SET_FLAGS | CAPFUL_RIGHT_POLL_FD_READWRITE)
+#define RW                                                                                         \
+    (CAPFUL_RIGHT_FD_READ | CAPFUL_RIGHT_FD_WRITE | CAPFUL_RIGHT_FD_SEEK | CAPFUL_RIGHT_FD_TELL |  \
+     CAPFUL_RIGHT_FD_FILESTAT_GET | CAPFUL_RIGHT_FD_FILESTAT_SET_SIZE | CAPFUL_RIGHT_FD_ALLOCATE | \
+     CAPFUL_RIGHT_FD_ADVISE | CAPFUL_RIGHT_FD_SYNC | CAPFUL_RIGHT_FD_DATASYNC |                    \
+     CAPFUL_RIGHT_FD_FILESTAT_SET_TIMES | CAPFUL_RIGHT_FD_FDSTAT_SET_FLAGS |                       \
+     CAPFUL_RIGHT_POLL_FD_READWRITE)
 
 /* Each guest is one test: it runs as a WASI program with /workspace as descriptor 3. */
-#define GUEST_TEST(name)                                                                                               \
-    static void guest_##name(struct fake *g, uint32_t arg);                                                            \
-    TEST(sys_fd_##name)                                                                                                \
-    {                                                                                                                  \
-        tree_run(guest_##name, false);                                                                                 \
-    }                                                                                                                  \
+#define GUEST_TEST(name)                                                                           \
+    static void guest_##name(struct fake *g, uint32_t arg);                                        \
+    TEST(sys_fd_##name)                                                                            \
+    {                                                                                              \
+        tree_run(guest_##name, false);                                                             \
+    }                                                                                              \
     static void guest_##name(struct fake *g, uint32_t arg __attribute__((unused)))
 
 static uint32_t new_file(struct fake *g, const char *name, const char *text)
@@ -105,7 +107,10 @@ GUEST_TEST(a_list_with_one_bad_buffer_writes_nothing)
 GUEST_TEST(read_over_its_own_list)
 {
     /* The first buffer is the list itself: what is read must not change where the rest goes. */
-    uint32_t fd = new_file(g, "a", "\xff\xff\xff\xff\xff\xff\xff\xff" "\xff\xff\xff\xff\xff\xff\xff\xff" "tail");
+    uint32_t fd = new_file(g, "a",
+                           "\xff\xff\xff\xff\xff\xff\xff\xff"
+                           "\xff\xff\xff\xff\xff\xff\xff\xff"
+                           "tail");
     uint32_t tail = fake_alloc(g, 8), n = fake_alloc(g, 4), list = fake_alloc(g, 16);
     uint32_t pairs[4] = {list, 16, tail, 4};
     memcpy(fake_at(g, list), pairs, sizeof pairs);
@@ -115,7 +120,8 @@ GUEST_TEST(read_over_its_own_list)
     OK(memcmp(fake_at(g, tail), "tail", 4) == 0);
 }
 
-static int64_t at_offset(struct fake *g, int call, uint32_t fd, void *data, uint32_t len, uint64_t offset)
+static int64_t at_offset(struct fake *g, int call, uint32_t fd, void *data, uint32_t len,
+                         uint64_t offset)
 {
     uint32_t top = g->top, at = fake_data(g, data, len), pair[2] = {at, len};
     uint32_t list = fake_data(g, pair, sizeof pair), n = fake_alloc(g, 4);
@@ -196,7 +202,8 @@ GUEST_TEST(rights_can_only_shrink)
     EQ(*(uint8_t *)fake_at(g, at), FILE_REGULAR);
     EQ(fake_u64(g, at + 8), (long long)RW);
     EQ(fake_u64(g, at + 16), 0);
-    EQ(fake_call(g, SYS_fd_fdstat_set_rights, fd, RW | CAPFUL_RIGHT_PATH_OPEN, 0), ERRNO_NOTCAPABLE);
+    EQ(fake_call(g, SYS_fd_fdstat_set_rights, fd, RW | CAPFUL_RIGHT_PATH_OPEN, 0),
+       ERRNO_NOTCAPABLE);
     EQ(fake_call(g, SYS_fd_fdstat_set_rights, fd, RW, CAPFUL_RIGHT_FD_READ), ERRNO_NOTCAPABLE);
     EQ(fake_call(g, SYS_fd_fdstat_set_rights, fd, UINT64_C(1) << 40, 0), ERRNO_NOTCAPABLE);
     EQ(fake_call(g, SYS_fd_fdstat_set_rights, fd, CAPFUL_RIGHT_FD_SEEK, 0), 0);
@@ -243,8 +250,9 @@ GUEST_TEST(descriptors_run_out)
     EQ(fake_open(g, 3, "new", O_CREATE, RW), -ERRNO_MFILE);
     EQ(fake_call(g, SYS_fd_pipe, 0, at), ERRNO_MFILE);
     EQ(fake_call(g, SYS_fd_close, 100), 0);
-    EQ(fake_call(g, SYS_fd_pipe, 0, at), ERRNO_MFILE); /* one is not enough, and none is left half made */
-    EQ(fake_open(g, 3, "new", 0, RW), -ERRNO_NOENT);   /* nor was the file created */
+    EQ(fake_call(g, SYS_fd_pipe, 0, at),
+       ERRNO_MFILE); /* one is not enough, and none is left half made */
+    EQ(fake_open(g, 3, "new", 0, RW), -ERRNO_NOENT); /* nor was the file created */
     EQ(fake_open(g, 3, "a", 0, RW), 100);
 }
 
@@ -289,7 +297,8 @@ GUEST_TEST(times)
     EQ(fake_call(g, SYS_fd_filestat_get, fd, at), 0);
     EQ(fake_u64(g, at + 40), 111);
     EQ(fake_u64(g, at + 48), 444);
-    EQ(fake_call(g, SYS_fd_filestat_set_times, fd, 0, 0, 2), 0); /* now: the fixed clock of the rig */
+    EQ(fake_call(g, SYS_fd_filestat_set_times, fd, 0, 0, 2),
+       0); /* now: the fixed clock of the rig */
     EQ(fake_call(g, SYS_fd_filestat_get, fd, at), 0);
     EQ(fake_u64(g, at + 40), TREE_TIME);
     EQ(fake_call(g, SYS_fd_filestat_set_times, fd, 0, 0, 3), ERRNO_INVAL);
@@ -297,7 +306,8 @@ GUEST_TEST(times)
     EQ(fake_call(g, SYS_fd_filestat_set_times, fd, 0, 0, 16), ERRNO_INVAL);
 }
 
-/* Reads a directory with a buffer of `size` bytes; the names, in order, each followed by a space. */
+/* Reads a directory with a buffer of `size` bytes; the names, in order, each followed by a space.
+ */
 static void list_names(struct fake *g, uint32_t dir, uint32_t size, char *out)
 {
     uint64_t cookie = 0;
@@ -345,7 +355,8 @@ GUEST_TEST(readdir_corners)
     uint32_t at = fake_alloc(g, 64), n = fake_alloc(g, 4), fd = new_file(g, "a", "");
     EQ(fake_call(g, SYS_fd_readdir, 3, at, 0, 0, n), 0);
     EQ(fake_u32(g, n), 0);
-    EQ(fake_call(g, SYS_fd_readdir, 3, at, 10, 0, n), 0); /* smaller than any entry: full, so not the end */
+    EQ(fake_call(g, SYS_fd_readdir, 3, at, 10, 0, n),
+       0); /* smaller than any entry: full, so not the end */
     EQ(fake_u32(g, n), 10);
     EQ(fake_call(g, SYS_fd_readdir, fd, at, 64, 0, n), ERRNO_NOTCAPABLE);
     EQ(fake_call(g, SYS_fd_readdir, 3, at, g->size, 0, n), ERRNO_FAULT);
@@ -435,7 +446,8 @@ GUEST_TEST(gathered_write_is_atomic)
     EQ(fake_pipe(g, ends), 0);
     EQ(fake_call(g, SYS_fd_fdstat_set_flags, ends[1], FILE_NONBLOCK), 0);
     EQ(fake_write(g, ends[1], block, 65536 - 5), 65536 - 5);
-    EQ(fake_call(g, SYS_fd_write, ends[1], list, 3, n), ERRNO_AGAIN); /* 6 bytes do not fit: none goes */
+    EQ(fake_call(g, SYS_fd_write, ends[1], list, 3, n),
+       ERRNO_AGAIN); /* 6 bytes do not fit: none goes */
     EQ(fake_read(g, ends[0], NULL, 65536), 65536 - 5);
     EQ(fake_call(g, SYS_fd_write, ends[1], list, 3, n), 0);
     EQ(fake_u32(g, n), 6);

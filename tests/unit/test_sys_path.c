@@ -1,4 +1,5 @@
-/* System calls on paths: decoding, rights, and that a WASI program stays beneath its directories. */
+/* System calls on paths: decoding, rights, and that a WASI program stays beneath its directories.
+ */
 #include <string.h>
 
 #include "fake_engine.h"
@@ -10,12 +11,12 @@ enum { O_CREATE = 1, O_DIR = 2, O_EXCL = 4, O_TRUNC = 8 };
 #define WRITES CAPFUL_RIGHT_FD_WRITE
 #define CWD    CAPFUL_AT_CWD
 
-#define GUEST_TEST_AS(name, own)                                                                                       \
-    static void guest_##name(struct fake *g, uint32_t arg);                                                            \
-    TEST(sys_path_##name)                                                                                              \
-    {                                                                                                                  \
-        tree_run(guest_##name, own);                                                                                   \
-    }                                                                                                                  \
+#define GUEST_TEST_AS(name, own)                                                                   \
+    static void guest_##name(struct fake *g, uint32_t arg);                                        \
+    TEST(sys_path_##name)                                                                          \
+    {                                                                                              \
+        tree_run(guest_##name, own);                                                               \
+    }                                                                                              \
     static void guest_##name(struct fake *g, uint32_t arg __attribute__((unused)))
 #define GUEST_TEST(name) GUEST_TEST_AS(name, false)
 
@@ -28,7 +29,8 @@ static int one(struct fake *g, int call, uint32_t dir, const char *path)
     return result;
 }
 
-static int two(struct fake *g, int call, uint32_t dir, const char *from, uint32_t dir2, const char *to)
+static int two(struct fake *g, int call, uint32_t dir, const char *from, uint32_t dir2,
+               const char *to)
 {
     uint32_t top = g->top, a = fake_text(g, from), b = fake_text(g, to);
     int result = call == SYS_path_link
@@ -46,18 +48,20 @@ static int symlink_to(struct fake *g, const char *target, uint32_t dir, const ch
     return result;
 }
 
-static int open_with(struct fake *g, uint32_t dir, const char *path, uint32_t oflags, uint64_t rights,
-                     uint64_t inheriting, uint32_t *ret)
+static int open_with(struct fake *g, uint32_t dir, const char *path, uint32_t oflags,
+                     uint64_t rights, uint64_t inheriting, uint32_t *ret)
 {
     uint32_t top = g->top, at = fake_text(g, path), fd = fake_alloc(g, 4);
-    int result = fake_call(g, SYS_path_open, dir, 0, at, strlen(path), oflags, rights, inheriting, 0, fd);
+    int result =
+        fake_call(g, SYS_path_open, dir, 0, at, strlen(path), oflags, rights, inheriting, 0, fd);
     if (result == 0 && ret)
         *ret = fake_u32(g, fd);
     g->top = top;
     return result;
 }
 
-static int64_t stat_of(struct fake *g, uint32_t dir, const char *path, uint32_t follow, uint32_t field)
+static int64_t stat_of(struct fake *g, uint32_t dir, const char *path, uint32_t follow,
+                       uint32_t field)
 {
     uint32_t top = g->top, at = fake_text(g, path), out = fake_alloc(g, 64);
     int result = fake_call(g, SYS_path_filestat_get, dir, follow, at, strlen(path), out);
@@ -100,10 +104,15 @@ GUEST_TEST(open_flags)
     EQ(stat_of(g, 3, "f", 0, 32), 0);
     EQ(open_with(g, 3, "f", 16, READS, 0, &fd), ERRNO_INVAL);
     EQ(open_with(g, 3, "f", O_CREATE | O_DIR, READS, 0, &fd), ERRNO_INVAL);
-    EQ(fake_call(g, SYS_path_open, 3, 2, fake_text(g, "f"), 1, 0, READS, 0, 0, fake_alloc(g, 4)), ERRNO_INVAL);
-    EQ(fake_call(g, SYS_path_open, 3, 0, fake_text(g, "f"), 1, 0, READS, 0, 32, fake_alloc(g, 4)), ERRNO_INVAL);
-    EQ(fake_call(g, SYS_path_open, 3, 0, fake_text(g, "f"), 1, 0, READS, 0, 0, g->size - 3), ERRNO_FAULT);
-    EQ(fake_call(g, SYS_path_open, 3, 0, fake_text(g, "new"), 3, O_CREATE, READS, 0, 0, g->size - 3), ERRNO_FAULT);
+    EQ(fake_call(g, SYS_path_open, 3, 2, fake_text(g, "f"), 1, 0, READS, 0, 0, fake_alloc(g, 4)),
+       ERRNO_INVAL);
+    EQ(fake_call(g, SYS_path_open, 3, 0, fake_text(g, "f"), 1, 0, READS, 0, 32, fake_alloc(g, 4)),
+       ERRNO_INVAL);
+    EQ(fake_call(g, SYS_path_open, 3, 0, fake_text(g, "f"), 1, 0, READS, 0, 0, g->size - 3),
+       ERRNO_FAULT);
+    EQ(fake_call(g, SYS_path_open, 3, 0, fake_text(g, "new"), 3, O_CREATE, READS, 0, 0,
+                 g->size - 3),
+       ERRNO_FAULT);
     EQ(stat_of(g, 3, "new", 0, 16), -ERRNO_NOENT); /* a call that fails has created nothing */
 }
 
@@ -111,7 +120,9 @@ GUEST_TEST(rights_of_what_is_opened)
 {
     uint32_t fd, at = fake_alloc(g, 24);
     make(g, "f");
-    EQ(open_with(g, 3, "f", 0, READS | CAPFUL_RIGHT_PATH_OPEN | CAPFUL_RIGHT_FD_READDIR, READS, &fd), 0);
+    EQ(open_with(g, 3, "f", 0, READS | CAPFUL_RIGHT_PATH_OPEN | CAPFUL_RIGHT_FD_READDIR, READS,
+                 &fd),
+       0);
     EQ(fake_call(g, SYS_fd_fdstat_get, fd, at), 0);
     EQ(fake_u64(g, at + 8), (long long)READS); /* what a file cannot have is not there */
     EQ(fake_u64(g, at + 16), 0);
@@ -124,7 +135,8 @@ GUEST_TEST(rights_of_what_is_opened)
     EQ(fake_u64(g, at + 8), 0);
     EQ(open_with(g, 3, ".", O_DIR, READS | WRITES, 0, &fd), ERRNO_ISDIR);
     EQ(open_with(g, 3, ".", 0, READS | WRITES, 0, &fd), ERRNO_ISDIR);
-    EQ(open_with(g, 3, "f", 0, UINT64_MAX, UINT64_MAX, &fd), 0); /* bits that name nothing allow nothing */
+    EQ(open_with(g, 3, "f", 0, UINT64_MAX, UINT64_MAX, &fd),
+       0); /* bits that name nothing allow nothing */
     EQ(fake_call(g, SYS_fd_fdstat_get, fd, at), 0);
     EQ(fake_u64(g, at + 8) & ~CAPFUL_RIGHTS_ALL, 0);
 }
@@ -154,10 +166,14 @@ GUEST_TEST(both_directories_need_their_rights)
 {
     uint32_t source, target;
     make(g, "f");
-    EQ(open_with(g, 3, ".", O_DIR, CAPFUL_RIGHT_PATH_RENAME_SOURCE | CAPFUL_RIGHT_PATH_LINK_SOURCE, 0, &source), 0);
+    EQ(open_with(g, 3, ".", O_DIR, CAPFUL_RIGHT_PATH_RENAME_SOURCE | CAPFUL_RIGHT_PATH_LINK_SOURCE,
+                 0, &source),
+       0);
     EQ(open_with(g, 3, ".", O_DIR,
-                 CAPFUL_RIGHT_PATH_RENAME_TARGET | CAPFUL_RIGHT_PATH_LINK_TARGET | CAPFUL_RIGHT_PATH_SYMLINK, 0,
-                 &target), 0);
+                 CAPFUL_RIGHT_PATH_RENAME_TARGET | CAPFUL_RIGHT_PATH_LINK_TARGET |
+                     CAPFUL_RIGHT_PATH_SYMLINK,
+                 0, &target),
+       0);
     EQ(two(g, SYS_path_rename, target, "f", source, "g"), ERRNO_NOTCAPABLE);
     EQ(two(g, SYS_path_rename, source, "f", source, "g"), ERRNO_NOTCAPABLE);
     EQ(two(g, SYS_path_rename, source, "f", target, "g"), 0);
@@ -204,7 +220,8 @@ GUEST_TEST(texts_of_paths)
     EQ(stat_of(g, 3, "", 0, 16), -ERRNO_NOENT);
     EQ(stat_of(g, 3, longer, 0, 16), -ERRNO_NAMETOOLONG);
     longer[4096] = 0;
-    OK(stat_of(g, 3, longer, 0, 16) == -ERRNO_NAMETOOLONG || stat_of(g, 3, longer, 0, 16) == -ERRNO_NOENT);
+    OK(stat_of(g, 3, longer, 0, 16) == -ERRNO_NAMETOOLONG ||
+       stat_of(g, 3, longer, 0, 16) == -ERRNO_NOENT);
     EQ(fake_call(g, SYS_path_filestat_get, 3, 0, fake_data(g, "a\0b", 3), 3, at), ERRNO_INVAL);
     EQ(fake_call(g, SYS_path_filestat_get, 3, 0, g->size - 2, 3, at), ERRNO_FAULT);
     EQ(fake_call(g, SYS_path_filestat_get, 3, 2, fake_text(g, "a"), 1, at), ERRNO_INVAL);

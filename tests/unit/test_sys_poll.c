@@ -5,12 +5,12 @@
 #include "fake_tree.h"
 #include "tap.h"
 
-#define GUEST_TEST(name)                                                                                               \
-    static void guest_##name(struct fake *g, uint32_t arg);                                                            \
-    TEST(sys_poll_##name)                                                                                              \
-    {                                                                                                                  \
-        tree_run(guest_##name, true);                                                                                  \
-    }                                                                                                                  \
+#define GUEST_TEST(name)                                                                           \
+    static void guest_##name(struct fake *g, uint32_t arg);                                        \
+    TEST(sys_poll_##name)                                                                          \
+    {                                                                                              \
+        tree_run(guest_##name, true);                                                              \
+    }                                                                                              \
     static void guest_##name(struct fake *g, uint32_t arg __attribute__((unused)))
 
 enum { CLOCK = 0, READ = 1, WRITE = 2 };
@@ -30,7 +30,8 @@ struct event {
 };
 
 /* Answers the number of events, or a negative errno. */
-static int poll_on(struct fake *g, const struct subscription *list, uint32_t n, struct event *events)
+static int poll_on(struct fake *g, const struct subscription *list, uint32_t n,
+                   struct event *events)
 {
     uint32_t top = g->top, in = fake_data(g, list, n * (uint32_t)sizeof *list);
     uint32_t out = fake_alloc(g, n * (uint32_t)sizeof *events), count = fake_alloc(g, 4);
@@ -54,7 +55,8 @@ GUEST_TEST(relative_timeout)
 {
     struct event e[2];
     uint64_t start = now(g, 1);
-    struct subscription s[2] = {{.userdata = 1, .id = 1, .timeout = 5000}, {.userdata = 2, .id = 0, .timeout = 3000}};
+    struct subscription s[2] = {{.userdata = 1, .id = 1, .timeout = 5000},
+                                {.userdata = 2, .id = 0, .timeout = 3000}};
     EQ(poll_on(g, s, 2, e), 1);
     EQ(e[0].userdata, 2);
     EQ(e[0].error, 0);
@@ -93,7 +95,8 @@ GUEST_TEST(zero_timeout_does_not_wait)
     struct event e[2];
     uint32_t ends[2];
     EQ(fake_pipe(g, ends), 0);
-    struct subscription s[2] = {{.userdata = 1, .tag = READ, .id = ends[0]}, {.userdata = 2, .id = 1}};
+    struct subscription s[2] = {{.userdata = 1, .tag = READ, .id = ends[0]},
+                                {.userdata = 2, .id = 1}};
     EQ(poll_on(g, s, 2, e), 1);
     EQ(e[0].userdata, 2);
 }
@@ -101,7 +104,9 @@ GUEST_TEST(zero_timeout_does_not_wait)
 GUEST_TEST(bad_clocks_are_errors_of_their_subscription)
 {
     struct event e[4];
-    struct subscription s[4] = {{.id = 2, .timeout = 5}, {.id = 3, .timeout = 5}, {.id = 4, .timeout = 5},
+    struct subscription s[4] = {{.id = 2, .timeout = 5},
+                                {.id = 3, .timeout = 5},
+                                {.id = 4, .timeout = 5},
                                 {.id = 1, .timeout = 5, .flags = 2}};
     EQ(poll_on(g, s, 4, e), 4);
     EQ(e[0].error, ERRNO_NOTSUP);
@@ -175,7 +180,8 @@ GUEST_TEST(files_are_always_ready)
     struct event e[2];
     int64_t fd = fake_open(g, 3, "f", 1, CAPFUL_RIGHTS_ALL & ~(UINT64_C(3) << 28));
     ASSERT(fd >= 0);
-    struct subscription s[2] = {{.tag = READ, .id = (uint64_t)fd}, {.tag = WRITE, .id = (uint64_t)fd}};
+    struct subscription s[2] = {{.tag = READ, .id = (uint64_t)fd},
+                                {.tag = WRITE, .id = (uint64_t)fd}};
     EQ(poll_on(g, s, 2, e), 2);
 }
 
@@ -205,7 +211,8 @@ GUEST_TEST(many_subscriptions)
 
 GUEST_TEST(events_may_lie_over_the_list)
 {
-    struct subscription s[3] = {{.userdata = 1, .id = 1}, {.userdata = 2, .id = 1}, {.userdata = 3, .id = 1}};
+    struct subscription s[3] = {
+        {.userdata = 1, .id = 1}, {.userdata = 2, .id = 1}, {.userdata = 3, .id = 1}};
     uint32_t at = fake_data(g, s, sizeof s), n = fake_alloc(g, 4);
     EQ(fake_call(g, SYS_poll_oneoff, at, at, 3, n), 0);
     EQ(fake_u32(g, n), 3);
@@ -230,7 +237,8 @@ static void waits_for_writer(struct fake *g, uint32_t arg)
     (void)arg;
     EQ(fake_pipe(g, ends), 0);
     OK(fake_clone(g, 1, ends[1]) > 0);
-    struct subscription s[2] = {{.userdata = 1, .id = 1, .timeout = 1000}, {.userdata = 2, .tag = READ, .id = ends[0]}};
+    struct subscription s[2] = {{.userdata = 1, .id = 1, .timeout = 1000},
+                                {.userdata = 2, .tag = READ, .id = ends[0]}};
     EQ(poll_on(g, s, 2, e), 1);
     EQ(e[0].userdata, 2);
     EQ(now(g, 1) - start, 400);
@@ -242,7 +250,8 @@ static void waits_for_writer(struct fake *g, uint32_t arg)
 
 TEST(sys_poll_is_woken_by_a_write)
 {
-    static struct image image = {.name = "p", .own = true, .functions = {waits_for_writer, writes_later}};
+    static struct image image = {
+        .name = "p", .own = true, .functions = {waits_for_writer, writes_later}};
     struct fake_box box;
     fake_box_init(&box);
     box.kernel.clock = CLOCK_FIXED;

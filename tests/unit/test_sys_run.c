@@ -10,7 +10,8 @@ static const char source[] = "return 6 * 7";
 
 static void run(fake_fn entry, fake_fn child)
 {
-    struct image image = {.name = "r", .own = true, .memory = 4u << 20, .functions = {entry, child}};
+    struct image image = {
+        .name = "r", .own = true, .memory = 4u << 20, .functions = {entry, child}};
     fake_box_init(&box);
     box.io.source = source;
     box.io.source_len = strlen(source);

@@ -34,7 +34,8 @@ static void holds(struct capful_call *call, void *context)
 static struct toolset *make_tools(void)
 {
     struct toolset *set;
-    struct capful_tool tools[3] = {{.name = "echo", .call = echo}, {.name = "fails", .call = fails},
+    struct capful_tool tools[3] = {{.name = "echo", .call = echo},
+                                   {.name = "fails", .call = fails},
                                    {.name = "holds", .call = holds}};
     EQ(toolset_new(&set, NULL), 0);
     for (int i = 0; i < 3; i++)
@@ -44,23 +45,24 @@ static struct toolset *make_tools(void)
     return set;
 }
 
-#define GUEST_TEST(name)                                                                                               \
-    static void guest_##name(struct fake *g, uint32_t arg);                                                            \
-    TEST(sys_tool_##name)                                                                                              \
-    {                                                                                                                  \
-        struct fake_tree tree;                                                                                         \
-        tree_init(&tree, guest_##name, true, make_tools());                                                            \
-        EQ(tree_drive(&tree), KERNEL_DONE);                                                                            \
-        EQ(fake_box_exit_code(&tree.box), 0);                                                                          \
-        tree_release(&tree);                                                                                           \
-        while (held_count > 0) /* answers that come too late are dropped */                                            \
-            capful_call_answer(held[--held_count], "1", 1);                                                            \
-    }                                                                                                                  \
+#define GUEST_TEST(name)                                                                           \
+    static void guest_##name(struct fake *g, uint32_t arg);                                        \
+    TEST(sys_tool_##name)                                                                          \
+    {                                                                                              \
+        struct fake_tree tree;                                                                     \
+        tree_init(&tree, guest_##name, true, make_tools());                                        \
+        EQ(tree_drive(&tree), KERNEL_DONE);                                                        \
+        EQ(fake_box_exit_code(&tree.box), 0);                                                      \
+        tree_release(&tree);                                                                       \
+        while (held_count > 0) /* answers that come too late are dropped */                        \
+            capful_call_answer(held[--held_count], "1", 1);                                        \
+    }                                                                                              \
     static void guest_##name(struct fake *g, uint32_t arg __attribute__((unused)))
 
 static int start(struct fake *g, const char *tool, const char *arguments, uint32_t *ret_id)
 {
-    uint32_t top = g->top, name = fake_text(g, tool), text = fake_text(g, arguments), id = fake_alloc(g, 4);
+    uint32_t top = g->top, name = fake_text(g, tool), text = fake_text(g, arguments),
+             id = fake_alloc(g, 4);
     int result = fake_call(g, SYS_call_start, name, strlen(tool), text, strlen(arguments), id);
     g->top = top;
     if (result == 0)
@@ -91,7 +93,7 @@ GUEST_TEST(call_and_answer)
     EQ(fake_call(g, SYS_call_result, id, at, 64), 0);
     MEM_EQ(fake_at(g, at), "{\"a\":1}", 7);
     EQ(fake_call(g, SYS_call_result, id, at, 64), ERRNO_NOENT); /* forgotten */
-    EQ(next(g, NO_FD, -1, &done), 0);                           /* nothing is under way: no endless wait */
+    EQ(next(g, NO_FD, -1, &done), 0); /* nothing is under way: no endless wait */
     EQ(done.status, CAPFUL_CALL_NONE);
 }
 

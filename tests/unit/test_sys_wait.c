@@ -1,5 +1,6 @@
-/* Files that make their reader wait by themselves (FILE_PARKED, as served mounts do), and calls that wait in general:
- * what was done before the wait is not done again, and what is kept meanwhile is given back. */
+/* Files that make their reader wait by themselves (FILE_PARKED, as served mounts do), and calls
+ * that wait in general: what was done before the wait is not done again, and what is kept meanwhile
+ * is given back. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -68,7 +69,8 @@ static int slow_readdir(struct file *file, uint64_t cookie, struct file_dirent *
     int result = cookie == 2 ? ask() : 0; /* the third entry has to be asked for */
     if (result != 0)
         return result;
-    *ret = (struct file_dirent){cookie + 1, cookie, FILE_REGULAR, cookie < 4 ? STR("name") : STR("")};
+    *ret =
+        (struct file_dirent){cookie + 1, cookie, FILE_REGULAR, cookie < 4 ? STR("name") : STR("")};
     return 0;
 }
 
@@ -77,8 +79,13 @@ static void slow_release(struct file *file)
     (void)file;
 }
 
-static const struct file_ops slow_ops = {.name = "slow", .type = FILE_REGULAR, .seekable = true, .read = slow_read,
-                                         .write = slow_write, .stat = slow_stat, .readdir = slow_readdir,
+static const struct file_ops slow_ops = {.name = "slow",
+                                         .type = FILE_REGULAR,
+                                         .seekable = true,
+                                         .read = slow_read,
+                                         .write = slow_write,
+                                         .stat = slow_stat,
+                                         .readdir = slow_readdir,
                                          .release = slow_release};
 
 /* Runs `entry` with the slow file as descriptor 5; each time all sleep, the host answers. */
@@ -118,7 +125,8 @@ TEST(sys_wait_read_is_made_again)
     run(reads, 0);
 }
 
-/* The second buffer would have to wait: what the first got is answered, and nothing is waited for any more. */
+/* The second buffer would have to wait: what the first got is answered, and nothing is waited for
+ * any more. */
 static void reads_two(struct fake *g, uint32_t arg)
 {
     uint32_t out = fake_alloc(g, 16), n = fake_alloc(g, 4), pairs[4] = {out, 4, out + 4, 4};
