@@ -55,7 +55,7 @@ void dirty_fork_child(void)
     }
 }
 
-bool dirty_each(uint8_t *base, size_t size, dirty_fn fn, void *context)
+bool dirty_each(const uint8_t *base, size_t size, dirty_fn fn, void *context)
 {
     struct scan_region regions[SCAN_REGIONS];
     uint64_t start = (uint64_t)(uintptr_t)base, at = start, end = at + size;
@@ -89,7 +89,7 @@ void dirty_fork_child(void)
 {
 }
 
-bool dirty_each(uint8_t *base, size_t size, dirty_fn fn, void *context)
+bool dirty_each(const uint8_t *base, size_t size, dirty_fn fn, void *context)
 {
     (void)base, (void)size, (void)fn, (void)context;
     return false;

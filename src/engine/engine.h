@@ -29,7 +29,7 @@ struct image;
 extern const struct engine_ops wasm_engine;
 
 /* Before the first run. CAPFUL_ESTATE afterwards. */
-int engine_configure(const struct capful_engine_options *options, struct capful_error *err);
+int engine_configure(const struct capful_engine_options *wanted, struct capful_error *err);
 /* Makes the engine if there is none yet; any thread. A failure can be tried again. */
 int engine_start(struct capful_error *err);
 bool engine_is_fast(void);

@@ -117,6 +117,7 @@ static int find_file(struct dl_phdr_info *info, size_t size, void *context)
             continue;
         int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
         if (fd >= 0)
+            // NOLINTNEXTLINE(performance-no-int-to-ptr): the linker gives numbers
             rt_image_file((const void *)start, segment->p_filesz, fd, segment->p_offset);
         break;
     }

@@ -90,7 +90,7 @@ const uint8_t *image_page(const struct image *image, size_t at);
 /* Calls fn for each run of pages in base[0, size) that were written. False: the kernel cannot tell,
  * or fn answered false. */
 typedef bool (*dirty_fn)(void *context, size_t start, size_t end);
-bool dirty_each(uint8_t *base, size_t size, dirty_fn fn, void *context);
+bool dirty_each(const uint8_t *base, size_t size, dirty_fn fn, void *context);
 void dirty_fork_child(void);
 
 /* Takes the message out of what wasmtime answered and frees it. */

@@ -52,7 +52,7 @@ static void start_thread(wasm_engine_t *engine)
     sigset_t all, old;
     if (pthread_attr_init(&attributes) != 0)
         return;
-    pthread_attr_setstacksize(&attributes, 128 * 1024);
+    pthread_attr_setstacksize(&attributes, (size_t)128 * 1024);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     /* Signals of the host are for the host's threads. */
     sigfillset(&all);

@@ -131,6 +131,7 @@ static bool trim_stack(struct instance *instance)
     if (!rt_store_stack(instance->store, &start, &end))
         return false;
     return end - start <= STACK_KEPT ||
+           // NOLINTNEXTLINE(performance-no-int-to-ptr): the runtime gives numbers
            madvise((void *)start, end - start - STACK_KEPT, MADV_DONTNEED) == 0;
 }
 
