@@ -20,8 +20,9 @@
 #include <string.h>
 
 #ifdef __wasm__
-/* The shadow stack is 2 MiB (STACK in CMakeLists.txt); the rest is left to library code that does
- * not look. */
+/* The shadow stack is 2 MiB and 128 KiB (STACK in CMakeLists.txt), so that what is used of it by
+ * most programs lies in the 2 MiB in which the heap begins: fewer page tables are looked at when a
+ * process ends. What is beyond the limit is left to library code that does not look. */
 #define STACK_LIMIT (1664 * 1024)
 #include "../libc/heap.h"
 void __wasm_call_ctors(void);

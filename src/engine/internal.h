@@ -43,7 +43,8 @@ struct instance {
     int32_t first_stack;  /* what a fresh instance has: stack pointer, bytes, table elements */
     size_t first_size;
     uint64_t first_table;
-    const void *home;    /* the thread that kept it */
+    const void *home; /* the thread that kept it */
+    unsigned uses;
     unsigned spare_runs; /* processes in turn that needed less memory than is kept */
     wasm_trap_t *trap;
     wasmtime_error_t *error;

@@ -6,8 +6,10 @@
  *
  * The memory: each page that was written gets its first contents again. If those are many, or most
  * of them have not been needed for a while, all go back to the system instead; the next process
- * finds the image mapped as it was at first. The stack of the fiber: what lies deep
- * goes back to the system; what lies near its top stays, since no guest can read a stack.
+ * finds the image mapped as it was at first.
+ *
+ * The stack of the fiber: what lies deep goes back to the system, after each process that wrote
+ * more than a little, and now and then. What lies near its top stays: no guest can read a stack.
  */
 #include "engine/internal.h"
 
@@ -20,6 +22,8 @@
 #define SPARE_MIN  32u  /* pages that the last process did not need */
 #define SPARE_RUNS 16u  /* so many processes in turn */
 #define STACK_KEPT (64u << 10)
+#define TRIM_PAGES 16u /* a process that wrote so many may have gone deep */
+#define TRIM_USES  16u
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct instance *kept[KEPT_MAX]; /* the youngest is the last */
@@ -108,26 +112,28 @@ static bool reset_range(void *context, size_t start, size_t end)
     return true;
 }
 
-static bool reset_memory(struct instance *instance)
+static bool reset_memory(struct instance *instance, size_t *ret_changed)
 {
     uint8_t *base = wasmtime_memory_data(instance->context, &instance->memory);
     size_t size = wasmtime_memory_data_size(instance->context, &instance->memory);
     struct reset reset = {instance->image, base, 0, 0};
     if (size != instance->first_size)
         return false;
-    if (dirty_each(base, size, reset_range, &reset)) {
-        bool spare = reset.unchanged >= SPARE_MIN && reset.unchanged >= reset.pages / 2;
-        instance->spare_runs = spare ? instance->spare_runs + 1 : 0;
-        if (instance->spare_runs < SPARE_RUNS)
-            return true;
-    }
+    bool all = dirty_each(base, size, reset_range, &reset);
+    *ret_changed = all ? reset.pages - reset.unchanged : SIZE_MAX;
+    bool spare = reset.unchanged >= SPARE_MIN && reset.unchanged >= reset.pages / 2;
+    instance->spare_runs = spare ? instance->spare_runs + 1 : 0;
+    if (all && instance->spare_runs < SPARE_RUNS)
+        return true;
     instance->spare_runs = 0;
     return madvise(base, size, MADV_DONTNEED) == 0;
 }
 
-static bool trim_stack(struct instance *instance)
+static bool trim_stack(struct instance *instance, size_t changed)
 {
     uintptr_t start, end;
+    if (changed < TRIM_PAGES && ++instance->uses % TRIM_USES != 0)
+        return true;
     if (!rt_store_stack(instance->store, &start, &end))
         return false;
     return end - start <= STACK_KEPT ||
@@ -154,7 +160,9 @@ bool warm_keep(struct instance *instance)
 {
     if (!instance->image->reusable || !instance->exited || !engine_is_fast())
         return false;
+    size_t changed;
     instance_settle(instance);
-    return reset_memory(instance) && instance_set_stack(instance, instance->first_stack) &&
-           trim_stack(instance) && put_back(instance);
+    return reset_memory(instance, &changed) &&
+           instance_set_stack(instance, instance->first_stack) && trim_stack(instance, changed) &&
+           put_back(instance);
 }
