@@ -459,9 +459,9 @@ static const char *skip_blanks(const char *at, const char *end)
 /* Behind the quote that closes the string at `at`; NULL if there is none. */
 static const char *skip_string(const char *at, const char *end)
 {
-    for (at++; at < end && *at != '"'; at++)
-        if (*at == '\\' && ++at == end)
-            return NULL;
+    at++;
+    while (at < end && *at != '"')
+        at += *at == '\\' ? 2 : 1;
     return at < end ? at + 1 : NULL;
 }
 

@@ -1,4 +1,5 @@
-/* Random bytes: never the same twice, in no process that was forked, for short and long requests. */
+/* Random bytes: never the same twice, in no process that was forked, for short and long requests.
+ */
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -186,7 +186,8 @@ TEST(threads_answer_while_the_function_still_runs)
     start_threads(&belt, threads);
     for (int i = 0; i < CALLS; i++) {
         start_call(&r, i);
-        tool_dispatch(r.host, clock_monotonic()); /* the thread may be done before put() has returned */
+        tool_dispatch(r.host,
+                      clock_monotonic()); /* the thread may be done before put() has returned */
         while (tool_in_flight(r.host))
             tool_collect(r.host);
         OK(rig_take(&r, NULL) != CAPFUL_CALL_NONE);
