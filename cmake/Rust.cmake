@@ -10,7 +10,7 @@ set(rust_sources
     runtime/Cargo.toml runtime/src/lib.rs runtime/src/engine.rs runtime/src/guard.rs
     runtime/src/image_file.rs runtime/src/limiter.rs runtime/src/linker.rs runtime/src/schema.rs
     compile/Cargo.toml compile/src/main.rs compile/src/check.rs compile/src/limits.rs
-    compile/src/preinit.rs compile/src/touch.rs compile/src/trailer.rs
+    compile/src/pieces.rs compile/src/preinit.rs compile/src/touch.rs compile/src/trailer.rs
     compile/src/train.rs)
 list(TRANSFORM rust_sources PREPEND ${CMAKE_SOURCE_DIR}/rust/)
 set(rust_depends ${rust_sources} ${CMAKE_SOURCE_DIR}/scripts/build-rust

@@ -147,4 +147,21 @@ static inline long api_count(const char *variable, long count)
     return wanted > 0 ? wanted : count;
 }
 
+/* The image of a program of tests/guest, for the engine that runs here; to be freed. */
+static inline char *api_guest(const char *name, size_t *ret_len)
+{
+    enum { MAX = 1 << 20 };
+    char path[4096];
+    const char *guests = getenv("GUESTS");
+    snprintf(path, sizeof path, "%s/%s.%s", guests ? guests : "build", name,
+             capful_engine_kind(NULL));
+    FILE *file = fopen(path, "rb");
+    char *data = file ? malloc(MAX) : NULL;
+    CHECK(data != NULL);
+    *ret_len = data ? fread(data, 1, MAX, file) : 0;
+    if (file)
+        fclose(file);
+    return data;
+}
+
 #endif

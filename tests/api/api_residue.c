@@ -7,21 +7,6 @@
 #endif
 #include "api.h"
 
-static char *read_whole(const char *name, size_t *ret_len)
-{
-    char path[4096];
-    const char *guests = getenv("GUESTS");
-    snprintf(path, sizeof path, "%s/%s.%s", guests ? guests : "build", name,
-             capful_engine_kind(NULL));
-    FILE *file = fopen(path, "rb");
-    char *data = file ? malloc(1 << 20) : NULL;
-    CHECK(data != NULL);
-    *ret_len = data ? fread(data, 1, 1 << 20, file) : 0;
-    if (file)
-        fclose(file);
-    return data;
-}
-
 static void test_program(const char *name)
 {
     static const char *const argv[] = {"parent", "40", NULL};
@@ -30,7 +15,7 @@ static void test_program(const char *name)
     struct capful_error err;
     struct capful_job job;
     size_t len;
-    char *data = read_whole(name, &len);
+    char *data = api_guest(name, &len);
     capful_job_init(&job);
     job.language = CAPFUL_WASM;
     job.source = data;

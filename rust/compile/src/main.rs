@@ -6,6 +6,7 @@
 
 mod check;
 mod limits;
+mod pieces;
 mod preinit;
 mod touch;
 mod trailer;
@@ -191,6 +192,7 @@ fn run(o: Options) -> Result<(), String> {
         let scripts = o.train.iter().map(read).collect::<Result<_, _>>()?;
         wasm = preinit::run(wasm, export, o.keep.clone(), scripts).map_err(|e| format!("{e:#}"))?;
     }
+    wasm = pieces::rewrite(wasm)?;
     let missing = preinit::missing(&wasm, &o.keep).map_err(|e| e.to_string())?;
     if let Some(name) = missing.first() {
         return Err(format!("it does not export {name}"));
