@@ -49,11 +49,11 @@ static int copy_memory(struct instance *from, struct instance *to)
 int instance_clone(struct process *parent, struct process *child, uint32_t fn, uint32_t arg)
 {
     struct instance *from = parent->engine;
-    struct instance *to = NULL;
     child->own_abi = true;
     if (!from->image->own || !from->has_stack_pointer)
         return ERRNO_NOSYS;
-    int result = instance_make(child, &to);
+    int result = instance_make(child);
+    struct instance *to = child->engine;
     if (result == 0)
         result = copy_memory(from, to);
     if (result == 0 && !instance_set_stack(to, from->clone_stack))

@@ -141,11 +141,14 @@ static struct image *load_built_in(struct built_in *b, struct capful_error *err)
     snprintf(image->name, sizeof image->name, "%s", b->name);
     image->own = true;
     size_t len = (size_t)(b->end[kind] - b->start[kind]);
-    take_trailer(image, b->start[kind], &len);
+    bool whole = take_trailer(image, b->start[kind], &len);
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (engine_slots() <= FEW_SLOTS)
         pthread_once(&once, name_file);
-    image->module = rt_module_in_place(engine_get(), b->start[kind], len, text, sizeof text);
+    if (whole)
+        image->module = rt_module_in_place(engine_get(), b->start[kind], len, text, sizeof text);
+    else
+        snprintf(text, sizeof text, "its end is missing");
     if (!image->module)
         err_set(err, CAPFUL_EENGINE, "the image of %s cannot be used on this machine: %s", b->name,
                 text);

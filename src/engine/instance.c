@@ -15,7 +15,6 @@
 
 #define TABLE_ELEMENT 8u /* bytes of the host's memory */
 
-/* Ends the call that it is in and gives back what it held for its process. */
 void instance_settle(struct instance *instance)
 {
     if (instance->future)
@@ -51,11 +50,9 @@ static int on_growth(void *env, int what, uint64_t current, uint64_t desired, ui
     if (desired > maximum)
         return 0; /* the module's own maximum: its business */
     if (what == RT_GROW_TABLE) {
-        if (current == 0)
-            instance->first_table = desired;
-        if (!kernel_charge(kernel, (desired - current) * TABLE_ELEMENT))
+        if (!process_charge(process, (desired - current) * TABLE_ELEMENT))
             return -1;
-        process->memory_charged += (desired - current) * TABLE_ELEMENT;
+        instance->table_bytes += (desired - current) * TABLE_ELEMENT;
         return 1;
     }
     if (desired > kernel->limits.process_memory) {
@@ -71,9 +68,8 @@ static int on_growth(void *env, int what, uint64_t current, uint64_t desired, ui
         return -1;
     }
     instance->memory_held += desired - current;
-    if (!kernel_charge(kernel, desired - current))
+    if (!process_charge(process, desired - current))
         return -1;
-    process->memory_charged += desired - current;
     instance->memory_stale = true;
     return 1;
 }
@@ -122,7 +118,6 @@ static int find_exports(struct instance *instance, const wasmtime_instance_t *ha
     return 0;
 }
 
-/* The first size of its memory and table is asked for by the engine, or by reuse(). */
 static int make_store(struct instance *instance)
 {
     instance->store = wasmtime_store_new(engine_get(), instance, NULL);
@@ -201,20 +196,18 @@ static int make_again(struct process *process, struct instance *instance)
     process->engine = instance;
     instance->exited = instance->over_ceiling = false;
     wasmtime_context_set_epoch_deadline(instance->context, 1);
-    if (on_growth(instance, RT_GROW_TABLE, 0, instance->first_table, UINT64_MAX) != 1 ||
+    /* What the engine asked for when the instance was new. */
+    if (!process_charge(process, instance->table_bytes) ||
         on_growth(instance, RT_GROW_MEMORY, 0, instance->first_size, UINT64_MAX) != 1)
         return instance->over_ceiling ? ERRNO_AGAIN : ERRNO_NOMEM;
     instance_refresh(instance, instance->context);
     return 0;
 }
 
-int instance_make(struct process *process, struct instance **ret)
+int instance_make(struct process *process)
 {
     struct instance *instance = warm_take(process->image);
-    int result = instance ? make_again(process, instance) : make_new(process);
-    if (result == 0)
-        *ret = process->engine;
-    return result;
+    return instance ? make_again(process, instance) : make_new(process);
 }
 
 bool instance_set_stack(struct instance *instance, int32_t stack_pointer)
@@ -252,11 +245,10 @@ int instance_abandon(struct process *process, int result)
 
 static int create(struct process *process)
 {
-    struct instance *instance;
     process->own_abi = process->image->own;
-    int result = instance_make(process, &instance);
+    int result = instance_make(process);
     if (result == 0)
-        instance_enter(instance, 0, 0);
+        instance_enter(process->engine, 0, 0);
     return result == 0 ? 0 : instance_abandon(process, result);
 }
 

@@ -40,12 +40,12 @@ struct instance {
     bool over_ceiling;    /* the process-wide ceiling of memory refused it */
     uint64_t memory_held; /* of that ceiling */
     int32_t clone_stack;  /* the caller's stack pointer at proc_clone */
-    int32_t first_stack;  /* what a fresh instance has: stack pointer, bytes, table elements */
+    int32_t first_stack;  /* what a fresh instance has */
     size_t first_size;
-    uint64_t first_table;
-    const void *home; /* the thread that kept it */
-    unsigned uses;
-    unsigned spare_runs; /* processes in turn that needed less memory than is kept */
+    uint64_t table_bytes; /* of the host's memory, for all its tables */
+    const void *home;     /* the thread that kept it */
+    unsigned uses;        /* small processes that it served: a count for trims of its stack */
+    unsigned spare_runs;  /* processes in turn that needed less memory than is kept */
     wasm_trap_t *trap;
     wasmtime_error_t *error;
 };
@@ -63,9 +63,9 @@ void engine_give_memory(uint64_t bytes);
 int link_module(wasm_engine_t *engine, const wasmtime_module_t *module,
                 wasmtime_instance_pre_t **ret, struct capful_error *err);
 
-/* A fresh instance of process->image, its exports looked up; errno of the guest. On failure, too,
- * process->engine may be set: instance_abandon. */
-int instance_make(struct process *process, struct instance **ret);
+/* Makes process->engine a fresh instance of its image, its exports looked up; errno of the guest.
+ * On failure, too, it may be set: instance_abandon. */
+int instance_make(struct process *process);
 void instance_enter(struct instance *instance, uint32_t fn, uint32_t arg);
 void instance_refresh(struct instance *instance, wasmtime_context_t *context);
 /* Ends the call that it is in and gives back what it held for its process. */
