@@ -160,34 +160,19 @@ static JSValue sys_wake(JSContext *ctx, JSValueConst this_val, int argc, JSValue
     return JS_UNDEFINED;
 }
 
-static JSValue sys_want_ticks(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
-{
-    (void)ctx;
-    (void)this_val;
-    (void)argc;
-    (void)argv;
-    guest.ticks = true;
-    return JS_UNDEFINED;
-}
+/* wantTicks, wantExit, wantImmediates: has main.c look after them */
+enum { WANT_TICKS, WANT_EXIT, WANT_IMMEDIATES };
 
-static JSValue sys_want_exit(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+static JSValue sys_want(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
+                        int what)
 {
-    (void)ctx;
-    (void)this_val;
-    (void)argc;
-    (void)argv;
-    guest.exit_wanted = true;
-    return JS_UNDEFINED;
-}
+    bool *const wanted[] = {&guest.ticks, &guest.exit_wanted, &guest.immediates};
 
-static JSValue sys_want_immediates(JSContext *ctx, JSValueConst this_val, int argc,
-                                   JSValueConst *argv)
-{
     (void)ctx;
     (void)this_val;
     (void)argc;
     (void)argv;
-    guest.immediates = true;
+    *wanted[what] = true;
     return JS_UNDEFINED;
 }
 
@@ -325,9 +310,9 @@ void sys_init(void)
         JS_CFUNC_DEF("source", 0, sys_source),
         JS_CFUNC_DEF("file", 0, sys_file),
         JS_CFUNC_DEF("wake", 1, sys_wake),
-        JS_CFUNC_DEF("wantTicks", 0, sys_want_ticks),
-        JS_CFUNC_DEF("wantExit", 0, sys_want_exit),
-        JS_CFUNC_DEF("wantImmediates", 0, sys_want_immediates),
+        JS_CFUNC_MAGIC_DEF("wantTicks", 0, sys_want, WANT_TICKS),
+        JS_CFUNC_MAGIC_DEF("wantExit", 0, sys_want, WANT_EXIT),
+        JS_CFUNC_MAGIC_DEF("wantImmediates", 0, sys_want, WANT_IMMEDIATES),
         JS_CFUNC_DEF("sleep", 1, sys_sleep),
         JS_CFUNC_DEF("proxy", 1, sys_proxy),
         JS_CFUNC_DEF("promise", 1, sys_promise),

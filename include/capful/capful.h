@@ -304,11 +304,9 @@ CAPFUL_API void capful_snapshot_free(struct capful_snapshot *snapshot);
 
 enum capful_language { CAPFUL_JAVASCRIPT, CAPFUL_WASM };
 
-#define CAPFUL_HAS_SEED  1u /* seed is given: all randomness of the run follows from it */
-#define CAPFUL_HAS_CLOCK 2u /* clock is given: time stands still there while any process works */
-#define CAPFUL_KEEP_OUTPUT                                                                         \
-    4u /* what goes to on_stdout and on_stderr is kept in the result, too                          \
-        */
+#define CAPFUL_HAS_SEED    1u /* seed is given: all randomness of the run follows from it */
+#define CAPFUL_HAS_CLOCK   2u /* clock is given: time stands still there while any process works */
+#define CAPFUL_KEEP_OUTPUT 4u /* the result keeps what goes to on_stdout and on_stderr, too */
 
 struct capful_record;
 struct capful_job {

@@ -147,6 +147,22 @@ static inline long api_count(const char *variable, long count)
     return wanted > 0 ? wanted : count;
 }
 
+/* A run of an image, with the arguments after argv[0]: a list that NULL ends, or NULL. */
+static inline struct capful_result *api_run_image(struct capful_sandbox *sandbox, const char *data,
+                                                  size_t len, const char *const *argv)
+{
+    struct capful_result *result = NULL;
+    struct capful_error err;
+    struct capful_job job;
+    capful_job_init(&job);
+    job.language = CAPFUL_WASM;
+    job.source = data;
+    job.source_len = len;
+    job.argv = argv;
+    api_must(capful_run(sandbox, &job, &result, &err), &err, "capful_run");
+    return result;
+}
+
 /* The image of a program of tests/guest, for the engine that runs here; to be freed. */
 static inline char *api_guest(const char *name, size_t *ret_len)
 {

@@ -12,15 +12,7 @@ static void test_moves(const char *data, size_t len, const char *what, const cha
 {
     const char *const argv[] = {what, NULL};
     struct capful_sandbox *sandbox = api_sandbox(NULL);
-    struct capful_result *result = NULL;
-    struct capful_error err;
-    struct capful_job job;
-    capful_job_init(&job);
-    job.language = CAPFUL_WASM;
-    job.source = data;
-    job.source_len = len;
-    job.argv = argv;
-    api_must(capful_run(sandbox, &job, &result, &err), &err, "capful_run");
+    struct capful_result *result = api_run_image(sandbox, data, len, argv);
     CHECK_STR(capful_status_name(capful_result_status(result)), status);
     CHECK_STR(capful_result_stdout(result, NULL), "");
     const struct capful_script_error *error = capful_result_error(result);

@@ -11,17 +11,9 @@ static void test_program(const char *name)
 {
     static const char *const argv[] = {"parent", "40", NULL};
     struct capful_sandbox *sandbox = api_sandbox(NULL);
-    struct capful_result *result = NULL;
-    struct capful_error err;
-    struct capful_job job;
     size_t len;
     char *data = api_guest(name, &len);
-    capful_job_init(&job);
-    job.language = CAPFUL_WASM;
-    job.source = data;
-    job.source_len = len;
-    job.argv = argv;
-    api_must(capful_run(sandbox, &job, &result, &err), &err, "capful_run");
+    struct capful_result *result = api_run_image(sandbox, data, len, argv);
     CHECK_STR(capful_status_name(capful_result_status(result)), "ok");
     CHECK_STR(capful_result_stdout(result, NULL), "");
     CHECK_INT(capful_result_exit_code(result), 0);
