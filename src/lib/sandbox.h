@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "capful/capful.h"
 #include "kernel/kernel.h"
-#include "policy/policy.h"
+#include "config/policy.h"
 #include "syscall/context.h"
 #include "syscall/run_io.h"
 #include "tool/tool.h"

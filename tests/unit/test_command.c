@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "policy/policy.h"
+#include "config/policy.h"
 #include "tool/command.h"
 #include "tool_rig.h"
 

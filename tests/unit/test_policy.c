@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "policy/policy.h"
+#include "config/policy.h"
 #include "tap.h"
 #include "tool/command.h"
 

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "base/near.h"
 #include "base/number.h"
-#include "policy/file.h"
+#include "config/file.h"
 #include "tool/command.h"
 
 #define TEXT_MAX (64u << 20)

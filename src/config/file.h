@@ -1,9 +1,9 @@
-/* What is between a policy's text and the policy. Private to src/policy. */
-#ifndef CAPFUL_POLICY_FILE_H
-#define CAPFUL_POLICY_FILE_H
+/* What is between a policy's text and the policy. Private to src/config. */
+#ifndef CAPFUL_CONFIG_FILE_H
+#define CAPFUL_CONFIG_FILE_H
 
 #include "base/json.h"
-#include "policy/policy.h"
+#include "config/policy.h"
 
 struct file_mount {
     char *host_path; /* absolute */

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/near.h"
 #include "base/number.h"
-#include "policy/file.h"
+#include "config/file.h"
 #include "tool/command.h"
 
 struct tool_parts {

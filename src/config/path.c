@@ -1,7 +1,7 @@
 /* Paths and environment variables as policies have them. */
 #include "base/buf.h"
 #include "base/mem.h"
-#include "policy/file.h"
+#include "config/file.h"
 #include "tool/command.h"
 
 /* Places of the sandbox's own that nothing may cover. */

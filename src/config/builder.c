@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "policy/file.h"
+#include "config/file.h"
 #include "tool/command.h"
 #include "vfs/vfs.h"
 

@@ -8,8 +8,8 @@
  * Loading fails closed: an unknown key, a misspelt tool, a wrong type or unit is an error that says
  * where.
  */
-#ifndef CAPFUL_POLICY_POLICY_H
-#define CAPFUL_POLICY_POLICY_H
+#ifndef CAPFUL_CONFIG_POLICY_H
+#define CAPFUL_CONFIG_POLICY_H
 
 #include <stdatomic.h>
 #include <stddef.h>
