@@ -8,7 +8,8 @@ set(rust_sources
     Cargo.toml Cargo.lock
     config/Cargo.toml config/src/lib.rs
     runtime/Cargo.toml runtime/src/lib.rs runtime/src/engine.rs runtime/src/guard.rs
-    runtime/src/image_file.rs runtime/src/limiter.rs runtime/src/linker.rs runtime/src/schema.rs
+    runtime/src/image_file.rs runtime/src/limiter.rs runtime/src/linker.rs runtime/src/regex.rs
+    runtime/src/schema.rs runtime/src/sign.rs runtime/src/unicode.rs runtime/src/url.rs
     compile/Cargo.toml compile/src/main.rs compile/src/check.rs compile/src/limits.rs
     compile/src/pieces.rs compile/src/preinit.rs compile/src/touch.rs compile/src/trailer.rs
     compile/src/train.rs)
