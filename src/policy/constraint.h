@@ -5,7 +5,8 @@
  *
  * Evaluation is pure and allocates nothing: three operators (one_time, sum_le, distinct_le) need
  * what was counted before, and only say what is to be counted (where_each_counted); the rest is
- * budget.c's.  A compiled where does not change and may be used by any number of threads.
+ * budget.c's.  A compiled where does not change and may be used by any number of threads.  The
+ * stack must be a host's (regular expressions and URLs need 60 KiB and more).
  */
 #ifndef CAPFUL_POLICY_CONSTRAINT_H
 #define CAPFUL_POLICY_CONSTRAINT_H
@@ -59,7 +60,7 @@ struct facts {
     yyjson_val *arguments; /* an object from json_parse */
     yyjson_val *context;   /* likewise, or NULL */
     uint64_t now;          /* ns since 1970 */
-    /* Whether a value stood at the source numbered so in an earlier result; NULL: nothing was seen. */
+    /* Whether a value stood at the source numbered so in an earlier result; NULL: nothing was. */
     bool (*seen)(void *context, uint32_t source, const struct value_key *value);
     void *seen_context;
 };
@@ -72,7 +73,7 @@ enum outcome where_check(const struct where *where, const struct facts *facts, s
 /* In words for people and models, one line a place: "amount: more than 0, at most 100". */
 void where_describe(const struct where *where, struct buf *out);
 
-/* ------------------------------------------------------------------ what needs memory of its own */
+/* ---------------------------------------------------------------- what needs memory of its own */
 
 enum counted_kind { COUNTED_ONCE, COUNTED_SUM, COUNTED_DISTINCT };
 

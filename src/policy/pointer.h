@@ -21,13 +21,14 @@ struct pointer {
 const char *pointer_parse(struct pointer *ret, struct str text, bool name, bool *ret_nomem);
 void pointer_release(struct pointer *pointer);
 bool pointer_has_star(const struct pointer *pointer);
+bool pointer_part_star(const struct pointer *pointer, size_t i);
+struct str pointer_part_name(const struct pointer *pointer, size_t i);
 
 /* Calls `each` for every value that the pointer leads to, in the order of the text, until it
  * answers false.  *ret_missing is set where a part is not there.  Iterative, bounded by the value's
  * size. */
 bool pointer_each(const struct pointer *pointer, yyjson_val *value,
-                  bool (*each)(void *context, yyjson_val *value), void *context,
-                  bool *ret_missing);
+                  bool (*each)(void *context, yyjson_val *value), void *context, bool *ret_missing);
 /* The one value of a pointer without "*", or NULL. */
 yyjson_val *pointer_get(const struct pointer *pointer, yyjson_val *value);
 
