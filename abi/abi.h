@@ -42,7 +42,50 @@ struct capful_spawn {
     uint32_t envp, envp_len;
     uint32_t cwd, cwd_len;  /* 0 length: the parent's */
     uint32_t fds, fd_count; /* struct capful_fd_map[]; nothing else is handed on */
-    uint32_t flags;         /* 1: new process group */
+    uint32_t flags;         /* CAPFUL_SPAWN_… */
+};
+enum {
+    CAPFUL_SPAWN_GROUP = 1, /* a new process group */
+    CAPFUL_SPAWN_MORE = 2   /* struct capful_spawn_more lies behind this one */
+};
+/* What is handed on beyond that. It grows at its end: what the caller does not know is zero. */
+struct capful_spawn_more {
+    uint32_t size;               /* of this structure, as the caller knows it */
+    uint32_t flags;              /* CAPFUL_MORE_… */
+    uint32_t dirs, dir_count;    /* struct capful_dir[] */
+    uint32_t source, source_len; /* the text that run_source gives the child */
+    uint32_t report;             /* descriptor of the parent: see CAPFUL_MORE_REPORT */
+    uint32_t tools, tool_count;  /* struct capful_tool_handed[] */
+};
+enum {
+    CAPFUL_MORE_DIRS = 1,   /* these directories are all that the child sees, with /dev and /proc;
+                               without it the child sees what its parent does */
+    CAPFUL_MORE_SOURCE = 2, /* there is a source */
+    CAPFUL_MORE_REPORT = 4, /* what the child gives to run_value and run_error is written there,
+                               each as struct capful_report and text; the child holds it in no other
+                               way, so that its end is the end of the child */
+    CAPFUL_MORE_TIED = 8,   /* the child ends with its parent */
+    CAPFUL_MORE_TOOLS = 16  /* these tools are all that the child holds; without it the child holds
+                               what its parent does */
+};
+struct capful_tool_handed {
+    uint32_t name, name_len; /* what the child calls it */
+    uint32_t from, from_len; /* what the parent calls it, or */
+    uint32_t handle;         /* of tool_narrow, if not 0 */
+};
+struct capful_report {
+    uint32_t kind; /* CAPFUL_REPORT_… */
+    uint32_t len;  /* bytes of JSON that follow */
+};
+enum { CAPFUL_REPORT_VALUE = 1, CAPFUL_REPORT_ERROR = 2 };
+struct capful_dir {
+    uint32_t path, path_len;
+    uint32_t access; /* CAPFUL_DIR_… */
+};
+enum {
+    CAPFUL_DIR_READ = 1,
+    CAPFUL_DIR_WRITE = 2,  /* ROFS where the parent may only read */
+    CAPFUL_DIR_AS_HELD = 3 /* whatever the parent may */
 };
 struct capful_wait {
     uint32_t pid;
@@ -52,6 +95,11 @@ struct capful_ids {
     uint32_t pid, parent, group;
 };
 enum { CAPFUL_CALL_OK = 0, CAPFUL_CALL_ERROR = 1, CAPFUL_CALL_DENIED = 2, CAPFUL_CALL_NONE = 3 };
+struct capful_ready { /* a descriptor that call_wait waits for */
+    uint32_t fd;
+    uint16_t events; /* 1 to be read, 2 to be written */
+    uint16_t ready;  /* of these, and 4: the other end is closed */
+};
 struct capful_done { /* what call_next found */
     uint32_t id;     /* 0 with CALL_NONE: only the descriptor or the timeout woke us */
     uint32_t status; /* one of the above */

@@ -15,7 +15,7 @@ static unsigned depth;
 static int step(struct rig *rig, struct str name, bool last, unsigned *links, struct buf *rest,
                 struct file_stat *ret)
 {
-    struct vfs_at here = {stack[depth], false};
+    struct vfs_at here = {.dir = stack[depth]};
     if (str_equal(name, STR("..")) && depth == 0)
         return ERRNO_NOTCAPABLE;
     if (str_equal(name, STR("..")) || str_equal(name, STR("."))) {
@@ -93,19 +93,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 : ".",
                  n);
         struct str target = {at_line + 1, next > at_line ? (size_t)(next - at_line - 1) : 0};
-        (void)vfs_symlink(rig.vfs, target, (struct vfs_at){rig.dir, false}, str_of(path));
+        (void)vfs_symlink(rig.vfs, target, (struct vfs_at){.dir = rig.dir, .beneath = false},
+                          str_of(path));
     }
     stack[depth = 0] = file_ref(rig.dir);
     struct str path = {at_line, (size_t)(end - at_line)};
     int slow = walk(&rig, path, &wanted);
-    int fast = vfs_stat(rig.vfs, (struct vfs_at){rig.dir, true}, path, VFS_FOLLOW, &got);
+    int fast =
+        vfs_stat(rig.vfs, (struct vfs_at){.dir = rig.dir, .beneath = true}, path, VFS_FOLLOW, &got);
     if (slow != fast || (fast == 0 && (got.ino != wanted.ino || got.dev != wanted.dev)))
         abort();
     for (unsigned i = 0; i <= depth; i++)
         file_unref(stack[i]);
     struct file *dir;
-    if (vfs_open(rig.vfs, (struct vfs_at){rig.dir, true}, path, VFS_FOLLOW, 0, true, false, &dir) ==
-        0) {
+    if (vfs_open(rig.vfs, (struct vfs_at){.dir = rig.dir, .beneath = true}, path, VFS_FOLLOW, 0,
+                 true, false, &dir) == 0) {
         if (dir->ops->type == FILE_DIRECTORY && (vfs_path_of(rig.vfs, dir, &text) != 0 ||
                                                  strncmp(text.data, "/workspace/jail", 15) != 0))
             abort();

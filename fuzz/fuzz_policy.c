@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t problems = 0;
     uint64_t blocks = mem_live_blocks();
-    struct policy_source source = {"fuzz", "/", count, &problems};
+    struct policy_source source = {
+        .name = "fuzz", .directory = "/", .report = count, .context = &problems};
     struct str text = {(const char *)data, size};
     struct policy_file *file = NULL;
     struct toolset *set;

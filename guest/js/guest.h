@@ -3,6 +3,7 @@
  *   main.c    init (makes the image) and entry (runs one program); the event loop
  *   script.c  the program text: compiled, run, its value; modules
  *   tools.c   tools as functions: `tools`, the bare globals, calls out and answers back
+ *   child.c   programs as processes of their own
  *   report.c  errors that nobody handled: what the host is told and what stderr shows
  *   sys.c     small primitives for the JavaScript library: output, clock, random numbers, arguments
  *   files.c   file primitives; errors in Node's form
@@ -61,8 +62,15 @@ JSValue script_compile_function(JSContext *ctx, JSValueConst this_val, int argc,
 /* tools.c */
 void tools_init(void);
 int tools_outstanding(void);
-/* Waits for one answer or until `until` (ms on the monotonic clock, HUGE_VAL: for ever). */
+/* Waits for one answer, for what child.c watches, or until `until` (ms on the monotonic clock,
+ * HUGE_VAL: for ever). */
 int tools_wait(double until);
+
+/* child.c */
+void child_init(void);
+/* The descriptors that are waited for, with `ready` filled in afterwards. */
+uint32_t child_watched(struct capful_ready **ret_list);
+int child_dispatch(void); /* hands what is ready to the library; -1: an exception is pending */
 
 /* report.c */
 void report_error(JSValueConst err);

@@ -7,8 +7,8 @@
  *     repeat  next-tick callbacks and promise jobs until none is left
  *             a rejection that nobody handled ends the program
  *             due timers, immediates
- *             one wait for whatever comes first: an answer of a tool, the next timer
- *     until nothing is outstanding, then hand over the program's value
+ *             one wait for whatever comes first: an answer of a tool, a pipe of a child, the next
+ * timer until nothing is outstanding, then hand over the program's value
  *
  * The value is handed over last, because an error in a timer or in a call that was not awaited
  * makes the run fail.
@@ -287,6 +287,7 @@ void init(void)
     files_init();
     text_init();
     tools_init();
+    child_init();
     script_init();
     load_library();
     warm_up();

@@ -551,6 +551,77 @@ int32_t capful_import_call_result(capful_word id, capful_word buf, capful_word s
     return ERRNO_NOENT;
 }
 
+/* ---- no other processes, nothing to narrow */
+
+int32_t capful_import_call_wait(capful_word list, capful_word n, int64_t timeout, capful_word out,
+                                capful_word buf, capful_word size)
+{
+    (void)list;
+    (void)n;
+    return capful_import_call_next((capful_word)-1, timeout, out, buf, size);
+}
+
+int32_t capful_import_call_handle(capful_word handle, capful_word json, capful_word len,
+                                  capful_word ret)
+{
+    (void)handle;
+    (void)json;
+    (void)len;
+    (void)ret;
+    return ERRNO_NOSYS;
+}
+
+int32_t capful_import_tool_narrow(capful_word name, capful_word name_len, capful_word handle,
+                                  capful_word json, capful_word len, capful_word ret,
+                                  capful_word why, capful_word why_size)
+{
+    (void)name;
+    (void)name_len;
+    (void)handle;
+    (void)json;
+    (void)len;
+    (void)ret;
+    (void)why;
+    (void)why_size;
+    return ERRNO_NOSYS;
+}
+
+int32_t capful_import_fd_pipe(capful_word flags, capful_word ret)
+{
+    (void)flags;
+    (void)ret;
+    return ERRNO_NOSYS;
+}
+
+int32_t capful_import_fd_fdstat_set_flags(capful_word fd, capful_word flags)
+{
+    (void)fd;
+    (void)flags;
+    return ERRNO_NOSYS;
+}
+
+int32_t capful_import_proc_spawn(capful_word spawn, capful_word ret)
+{
+    (void)spawn;
+    (void)ret;
+    return ERRNO_NOSYS;
+}
+
+int32_t capful_import_proc_kill(capful_word pid, capful_word number)
+{
+    (void)pid;
+    (void)number;
+    return ERRNO_NOSYS;
+}
+
+int32_t capful_import_proc_wait(capful_word pid, capful_word options, capful_word ret)
+{
+    (void)pid;
+    (void)options;
+    (void)ret;
+    return ERRNO_NOSYS;
+}
+
 /* ---- the run */
 
 int32_t capful_import_run_source(capful_word buf, capful_word size, capful_word ret)

@@ -57,6 +57,8 @@ static struct {
 } found;
 static uint32_t spaces = SPACE_TOOLS;
 static JSTextBuffer argument_text;
+static JSAtom key_atom; /* of a tool's function: its name, or the handle of what was narrowed */
+static JSValue narrow_function;
 
 /* ---- the table of calls */
 
@@ -113,7 +115,9 @@ static void call_forget(struct call *c)
 
 int tools_outstanding(void)
 {
-    return calls.used;
+    struct capful_ready *list;
+
+    return calls.used + (int)child_watched(&list);
 }
 
 /* ---- calls */
@@ -139,7 +143,8 @@ static JSValue reject_with(const char *maker, JSValueConst name, JSValue detail)
     return ret;
 }
 
-static JSValue start_call(JSContext *ctx, JSValueConst name, const char *json, size_t len)
+static JSValue start_call(JSContext *ctx, JSValueConst name, int handle, const char *json,
+                          size_t len)
 {
     JSValue promise;
     struct call *c;
@@ -148,11 +153,16 @@ static JSValue start_call(JSContext *ctx, JSValueConst name, const char *json, s
     uint32_t id = 0;
     int err;
 
-    str = JS_ToCStringLen(ctx, &name_len, name);
-    if (!str)
-        return JS_EXCEPTION;
-    err = capful_call_start((capful_word)str, name_len, (capful_word)json, len, (capful_word)&id);
-    JS_FreeCString(ctx, str);
+    if (handle) {
+        err = capful_call_handle((capful_word)handle, (capful_word)json, len, (capful_word)&id);
+    } else {
+        str = JS_ToCStringLen(ctx, &name_len, name);
+        if (!str)
+            return JS_EXCEPTION;
+        err =
+            capful_call_start((capful_word)str, name_len, (capful_word)json, len, (capful_word)&id);
+        JS_FreeCString(ctx, str);
+    }
     if (err == ERRNO_NOENT)
         return reject_with("toolMissing", name, JS_UNDEFINED);
     if (err)
@@ -180,7 +190,7 @@ static JSValue reject_pending(JSContext *ctx)
 }
 
 /* Arguments that JSON.stringify has to look at: getters, toJSON, proxies. */
-static JSValue call_with_object(JSContext *ctx, JSValueConst name, JSValueConst object)
+static JSValue call_with_object(JSContext *ctx, JSValueConst name, int handle, JSValueConst object)
 {
     JSValue json = JS_JSONStringify(ctx, object, JS_UNDEFINED, JS_UNDEFINED), ret;
     const char *str;
@@ -199,7 +209,7 @@ static JSValue call_with_object(JSContext *ctx, JSValueConst name, JSValueConst 
                           JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, object)}));
     } else {
         text_mend_json((char *)str, len);
-        ret = start_call(ctx, name, str, len);
+        ret = start_call(ctx, name, handle, str, len);
     }
     if (JS_IsString(json))
         JS_FreeCString(ctx, str);
@@ -217,11 +227,10 @@ static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValu
     int plain;
 
     (void)this_val;
-    (void)magic;
     while (argc > 0 && JS_IsUndefined(argv[argc - 1]))
         argc--;
     if (argc == 0)
-        return start_call(ctx, data[0], "{}", 2);
+        return start_call(ctx, data[0], magic, "{}", 2);
     if (argc > 1 || !JS_IsObject(argv[0]) || JS_IsArray(argv[0]) || JS_IsFunction(ctx, argv[0]))
         return reject_with("toolMisused", data[0],
                            JS_NewArrayFrom(ctx, 1, (JSValue[]){JS_DupValue(ctx, argv[0])}));
@@ -230,9 +239,9 @@ static JSValue tool_call(JSContext *ctx, JSValueConst this_val, int argc, JSValu
     if (plain < 0)
         return reject_pending(ctx);
     if (!plain)
-        return call_with_object(ctx, data[0], argv[0]);
+        return call_with_object(ctx, data[0], magic, argv[0]);
     text_mend_json(text->data, text->len);
-    ret = start_call(ctx, data[0], text->data, text->len);
+    ret = start_call(ctx, data[0], magic, text->data, text->len);
     if (text->size > KEEP_BUFFER) {
         js_free(ctx, text->data);
         *text = (JSTextBuffer){0};
@@ -258,6 +267,93 @@ static JSValue new_function(JSContext *ctx, const char *name, size_t len, JSCFun
 
     JS_FreeValue(ctx, data);
     return fn;
+}
+
+/* A tool as the program has it: by name, or by a handle. */
+static JSValue new_tool(JSContext *ctx, const char *name, size_t len, int handle)
+{
+    JSValue data = JS_NewStringLen(ctx, name, len);
+    JSValue fn = JS_NewCFunctionData2(ctx, tool_call, name, 1, handle, 1, (JSValueConst *)&data);
+
+    if (!JS_IsException(fn)) {
+        JS_DefinePropertyValue(ctx, fn, key_atom,
+                               handle ? JS_NewInt32(ctx, handle) : JS_DupValue(ctx, data), 0);
+        JS_DefinePropertyValueStr(ctx, fn, "narrow", JS_DupValue(ctx, narrow_function),
+                                  JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
+    }
+    JS_FreeValue(ctx, data);
+    return fn;
+}
+
+/* ---- narrowing */
+
+static JSValue throw_narrowing(JSContext *ctx, JSValueConst name, const char *why)
+{
+    JSValueConst args[2] = {name, JS_NewString(ctx, why)};
+    JSValue err = guest_call_internal("narrowingRefused", 2, args);
+
+    JS_FreeValue(ctx, args[1]);
+    return JS_IsException(err) ? err : JS_Throw(ctx, err);
+}
+
+static JSValue narrow_by(JSContext *ctx, JSValueConst key, JSValueConst name, const char *json,
+                         size_t json_len)
+{
+    char why[1024] = "";
+    uint32_t handle = 0, from = 0;
+    size_t len = 0;
+    const char *str = JS_ToCStringLen(ctx, &len, name);
+    JSValue ret;
+    int err;
+
+    if (!str)
+        return JS_EXCEPTION;
+    if (JS_IsNumber(key))
+        JS_ToUint32(ctx, &from, key);
+    err = capful_tool_narrow((capful_word)str, len, from, (capful_word)json, json_len,
+                             (capful_word)&handle, (capful_word)why, sizeof(why));
+    if (err == ERRNO_NOENT)
+        strcpy(why, "there is no such tool");
+    ret = err ? throw_narrowing(ctx, name, why) : new_tool(ctx, str, len, (int)handle);
+    JS_FreeCString(ctx, str);
+    return ret;
+}
+
+/* tool.narrow({amount: {le: 10}}): a tool that allows what this one does and the argument, too */
+static JSValue tool_narrow(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    JSValue key = JS_IsObject(this_val) ? JS_GetProperty(ctx, this_val, key_atom) : JS_UNDEFINED;
+    JSValue name, json, ret;
+    const char *str;
+    size_t len;
+
+    (void)argc;
+    if (JS_IsException(key))
+        return key;
+    if (JS_IsUndefined(key))
+        return JS_ThrowTypeError(ctx, "narrow is a method of tools");
+    name = JS_IsString(key) ? JS_DupValue(ctx, key) : JS_GetPropertyStr(ctx, this_val, "name");
+    json = JS_JSONStringify(ctx, argv[0], JS_UNDEFINED, JS_UNDEFINED);
+    if (!JS_IsString(json)) {
+        ret = JS_IsException(json) ? JS_EXCEPTION
+                                   : throw_narrowing(ctx, name, "it must be an object");
+    } else {
+        str = JS_ToCStringLen(ctx, &len, json);
+        ret = str ? narrow_by(ctx, key, name, str, len) : JS_EXCEPTION;
+        JS_FreeCString(ctx, str);
+    }
+    JS_FreeValue(ctx, json);
+    JS_FreeValue(ctx, name);
+    JS_FreeValue(ctx, key);
+    return ret;
+}
+
+/* toolKey(v): what spawn knows it by; undefined if it is no tool */
+static JSValue tool_key(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    (void)this_val;
+    (void)argc;
+    return JS_IsFunction(ctx, argv[0]) ? JS_GetProperty(ctx, argv[0], key_atom) : JS_UNDEFINED;
 }
 
 /* ---- answers */
@@ -315,7 +411,9 @@ int tools_wait(double until)
 {
     static char text[ANSWER_SMALL];
     struct capful_done done = {0};
+    struct capful_ready *list;
     struct call *c;
+    uint32_t n;
     double left;
     int64_t timeout = -1;
     int err;
@@ -324,9 +422,18 @@ int tools_wait(double until)
         left = until - guest_now();
         timeout = left > 0 ? (int64_t)ceil(left * 1e6) : 0;
     }
-    err = capful_call_next((capful_word)-1, timeout, (capful_word)&done, (capful_word)text,
-                           sizeof(text) - 1);
-    if (err == ERRNO_INTR || (!err && done.status == CAPFUL_CALL_NONE))
+    n = child_watched(&list);
+    if (n > 0)
+        err = capful_call_wait((capful_word)list, n, timeout, (capful_word)&done, (capful_word)text,
+                               sizeof(text) - 1);
+    else
+        err = capful_call_next((capful_word)-1, timeout, (capful_word)&done, (capful_word)text,
+                               sizeof(text) - 1);
+    if (err == ERRNO_INTR)
+        return 0;
+    if (!err && n > 0 && done.fd_ready && child_dispatch() < 0)
+        return -1;
+    if (!err && done.status == CAPFUL_CALL_NONE)
         return 0;
     if (err) {
         JS_ThrowPlainError(guest.ctx, "The wait for tools failed (error %d)", err);
@@ -522,7 +629,7 @@ static int space_find(JSContext *ctx, JSValueConst obj, JSAtom prop, JSValue *re
             break;
     }
     if (ret) {
-        *ret_value = new_function(ctx, full, len, tool_call);
+        *ret_value = new_tool(ctx, full, len, 0);
     } else {
         if (plen)
             full[plen] = '.';
@@ -694,6 +801,11 @@ void tools_init(void)
     JSContext *ctx = guest.ctx;
     JSValue global = JS_GetGlobalObject(ctx), proto, object_proto, tools;
 
+    JSValue key = JS_NewSymbol(ctx, "tool", false);
+
+    key_atom = JS_ValueToAtom(ctx, key);
+    JS_FreeValue(ctx, key);
+    narrow_function = JS_NewCFunction(ctx, tool_narrow, "narrow", 1);
     JS_NewClassID(guest.rt, &space_class);
     JS_NewClassID(guest.rt, &global_class);
     JS_NewClass(guest.rt, space_class, &space_def);
@@ -706,6 +818,7 @@ void tools_init(void)
     JS_SetPropertyStr(ctx, guest.internal, "tools", JS_DupValue(ctx, tools));
     JS_SetPropertyStr(ctx, guest.internal, "toolCache", JS_NewObjectProto(ctx, JS_NULL));
     JS_DefinePropertyValueStr(ctx, global, "tools", tools, JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
+    JS_SetPropertyStr(ctx, guest.sys, "toolKey", JS_NewCFunction(ctx, tool_key, "toolKey", 1));
     JS_SetPropertyStr(ctx, guest.sys, "toolList", JS_NewCFunction(ctx, tool_list, "toolList", 0));
     JS_FreeValue(ctx, proto);
     JS_FreeValue(ctx, object_proto);

@@ -116,6 +116,7 @@ struct capful_limits {
     uint64_t vfs_nodes;      /* files and directories there. 100,000 */
     uint64_t output;         /* bytes: stdout, and stderr. 10 MiB each */
     uint64_t calls;          /* tool calls of one run. 1,000 */
+    uint64_t denials;        /* denied calls of one run. 100 */
     uint64_t argument;       /* bytes: arguments of one call. 4 MiB */
     uint64_t result;         /* bytes: result of one call. 4 MiB */
     uint64_t path;           /* bytes. 4,096 */
@@ -144,7 +145,16 @@ struct capful_tool {
         void *context);  /* called once when the policy is freed, on whatever thread; may be NULL */
     uint64_t time_limit; /* ns for one call; 0: the limit tool_time */
     uint64_t max_calls;  /* over the life of a sandbox; 0: no limit of its own */
+    const char *labels;  /* for flow rules, separated by blanks: "private untrusted"; may be NULL */
+    uint32_t hints;      /* CAPFUL_HINT_…: what a server says about its tool; 0: nothing is known */
 };
+
+/* What follows from them is in capful-policy(5), "LABELS". Labels of the tool or of a policy take
+ * their place. */
+#define CAPFUL_HINTS                1u /* the tool comes from a server that gives hints */
+#define CAPFUL_HINT_READ_ONLY       2u
+#define CAPFUL_HINT_NOT_DESTRUCTIVE 4u
+#define CAPFUL_HINT_CLOSED_WORLD    8u
 
 /* Valid until the call is answered. The identifier is stable: use it as an idempotency key. */
 CAPFUL_API const char *capful_call_id(const struct capful_call *call);
@@ -244,6 +254,33 @@ CAPFUL_API CAPFUL_MUST_USE int capful_builder_build(struct capful_builder *build
 CAPFUL_API struct capful_policy *capful_policy_ref(struct capful_policy *policy); /* any thread */
 CAPFUL_API void capful_policy_unref(struct capful_policy *policy);                /* any thread */
 
+/* ------------------------------------------------------------------ grants */
+
+/* A capability of a policy, or one that was derived from it: counted, any thread. A derived one
+ * allows less and never more: a call through it must pass its ancestors, too, and draws on their
+ * budgets. */
+struct capful_grant;
+
+/* A grant of the policy by its name (capful-policy(5), "GRANTS"). CAPFUL_EINVAL: there is none. */
+CAPFUL_API CAPFUL_MUST_USE int capful_grant_find(struct capful_policy *policy, const char *name,
+                                                 struct capful_grant **ret,
+                                                 struct capful_error *err);
+/* `narrowing`: a JSON object with the keys of a derived grant (capful-policy(5), "Derived grants").
+ * What it counts lasts as long as that of its parent if it has a "name". CAPFUL_EPOLICY: the
+ * narrowing is not valid. */
+CAPFUL_API CAPFUL_MUST_USE int capful_grant_derive(struct capful_grant *parent,
+                                                   const char *narrowing, struct capful_grant **ret,
+                                                   struct capful_error *err);
+/* Ends it and everything derived from it at once and for ever, in every sandbox, also in runs under
+ * way. A call that was handed to its tool already is not interrupted; whether its result is
+ * withheld says the policy. `who` is for the audit log; may be NULL. An error: it is revoked, but
+ * that could not be recorded. */
+CAPFUL_API int capful_grant_revoke(struct capful_grant *grant, const char *who,
+                                   struct capful_error *err);
+CAPFUL_API const char *capful_grant_name(const struct capful_grant *grant);
+CAPFUL_API struct capful_grant *capful_grant_ref(struct capful_grant *grant);
+CAPFUL_API void capful_grant_unref(struct capful_grant *grant);
+
 /* ------------------------------------------------------------------ sandbox */
 
 struct capful_sandbox;
@@ -255,9 +292,25 @@ CAPFUL_API CAPFUL_MUST_USE int capful_sandbox_new(struct capful_policy *policy,
                                                   struct capful_error *err);
 /* CAPFUL_EBUSY from within a callback of its own run; otherwise frees and returns 0. */
 CAPFUL_API int capful_sandbox_free(struct capful_sandbox *sandbox);
-/* Files, counters and state as after capful_sandbox_new. CAPFUL_EBUSY while a run is under way. */
+/* Files and environment as after capful_sandbox_new. What was used of budgets and what was touched
+ * stays: see capful_sandbox_forget. CAPFUL_EBUSY while a run is under way. */
 CAPFUL_API CAPFUL_MUST_USE int capful_sandbox_reset(struct capful_sandbox *sandbox,
                                                     struct capful_error *err);
+/* Forgets what an account (NULL: the sandbox itself) has used and touched: only the host can.
+ * `what`: CAPFUL_FORGET_…, or 0 for everything. CAPFUL_EBUSY while a run is under way. */
+#define CAPFUL_FORGET_USE 1u /* budgets, rates, sums, values used once */
+#define CAPFUL_FORGET_TOUCHED                                                                      \
+    2u /* labels; those of the sandbox, too: its files are then as good as new */
+CAPFUL_API CAPFUL_MUST_USE int capful_sandbox_forget(struct capful_sandbox *sandbox,
+                                                     const char *account, uint32_t what,
+                                                     struct capful_error *err);
+/* The grants of the policy as a JSON list, in its order, each with what is derived from it by the
+ * host and what is left of its budgets: {"name", "tools", "revoked", "expires", "calls": [{"n",
+ * "per", "left"}], "derived": […]}. `account` as in struct capful_job. mem to be freed by
+ * capful_free. */
+CAPFUL_API CAPFUL_MUST_USE int capful_sandbox_grants(struct capful_sandbox *sandbox,
+                                                     const char *account, char **ret_json,
+                                                     size_t *ret_len, struct capful_error *err);
 /* Ends the run under way, if any, with status CAPFUL_KILLED. Any thread; returns at once.
  * `signal_number` is reported as exit code 128 + n. */
 CAPFUL_API void capful_sandbox_cancel(struct capful_sandbox *sandbox, int signal_number);
@@ -304,9 +357,49 @@ CAPFUL_API void capful_snapshot_free(struct capful_snapshot *snapshot);
 
 enum capful_language { CAPFUL_JAVASCRIPT, CAPFUL_WASM };
 
-#define CAPFUL_HAS_SEED    1u /* seed is given: all randomness of the run follows from it */
-#define CAPFUL_HAS_CLOCK   2u /* clock is given: time stands still there while any process works */
+#define CAPFUL_HAS_SEED  1u /* seed is given: all randomness of the run follows from it */
+#define CAPFUL_HAS_CLOCK 2u /* clock is given: time stands still there while any process works */
+#define CAPFUL_TAKE_QUESTIONS                                                                      \
+    8u /* the host takes questions by capful_run_next_question; else, without on_questions, a call \
+          that needs an approval is denied */
 #define CAPFUL_KEEP_OUTPUT 4u /* the result keeps what goes to on_stdout and on_stderr, too */
+
+/* ---- approvals: a call that its grant, or a flow rule, lets pass only if somebody agrees */
+
+struct capful_question;
+/* Valid until the question is answered. Text that came from the program or a server may hold
+ * control characters: show it with them made visible. */
+CAPFUL_API const char *capful_question_id(const struct capful_question *question); /* the call's */
+CAPFUL_API const char *capful_question_tool(const struct capful_question *question);
+/* JSON: what would be sent, bound parameters and defaults included. */
+CAPFUL_API const char *capful_question_arguments(const struct capful_question *question,
+                                                 size_t *ret_len);
+CAPFUL_API const char *capful_question_grant(const struct capful_question *question); /* its name */
+CAPFUL_API const char *capful_question_reason(const struct capful_question *question); /* words */
+
+CAPFUL_API uint64_t
+capful_question_time_left(const struct capful_question *question); /* ns; then it is denied */
+
+/* One of these, exactly once, from any thread, at any time; the question is gone afterwards. Safe
+ * after the run has ended or the sandbox was freed: the answer is then dropped. `who` answers, for
+ * the audit log; may be NULL. Texts are copied. Constraints, budgets, expiry and revocation are
+ * looked at once more before the call is made. */
+CAPFUL_API void capful_question_allow(struct capful_question *question, const char *who);
+/* With other arguments, a JSON object, checked as the program's were. Not valid: the call is
+ * refused. */
+CAPFUL_API void capful_question_edit(struct capful_question *question, const char *json, size_t len,
+                                     const char *who);
+/* The program sees the reason; NULL: none. */
+CAPFUL_API void capful_question_refuse(struct capful_question *question, const char *reason,
+                                       const char *who);
+/* Allows this call and the next `n` - 1 of the run through the same grant without asking, as long
+ * as they fit `narrowing`: JSON, the keys of a derived grant; NULL: no bounds but those of the
+ * grant. Where this call does not fit it either, it is denied. CAPFUL_EPOLICY: the narrowing is not
+ * valid; the question still waits. */
+CAPFUL_API CAPFUL_MUST_USE int capful_question_allow_next(struct capful_question *question,
+                                                          uint64_t n, const char *narrowing,
+                                                          const char *who,
+                                                          struct capful_error *err);
 
 struct capful_record;
 struct capful_job {
@@ -332,7 +425,23 @@ struct capful_job {
     int (*on_stderr)(void *context, const void *data, size_t len);
     /* Called after each decided call and each answer; see struct capful_record. */
     void (*on_call)(void *context, const struct capful_record *record);
+    /* Called when no process can go on, with all questions that came up since: answer each, before
+     * it returns or later. NULL: see CAPFUL_TAKE_QUESTIONS. */
+    void (*on_questions)(void *context, struct capful_question *const *questions, size_t n);
     void *context;
+    /* The account that budgets, rates, sums and touched labels belong to: capful-policy(5),
+     * "ACCOUNTS". NULL: the sandbox is the account. */
+    const char *account;
+    /* What the run holds, of the sandbox's policy; counted while it runs. NULL: all grants of the
+     * policy. A tool that none of them is for is denied. */
+    struct capful_grant *const *grants;
+    size_t n_grants;
+    /* What the host says about the run, a JSON object that constraints and bound parameters can
+     * refer to; NULL: nothing. */
+    const char *facts;
+    /* A dry run: no tool is called. A JSON object of results by the tool's name, "{}" for null
+     * everywhere; NULL: tools are called. Counts against the sandbox, not the account. */
+    const char *dry_results;
     uint32_t flags; /* CAPFUL_HAS_… */
     uint64_t seed;
     uint64_t clock; /* ns since 1970 */
@@ -351,6 +460,12 @@ enum capful_status {
 };
 CAPFUL_API const char *capful_status_name(enum capful_status status); /* "ok", "error", … */
 
+enum capful_mode {
+    CAPFUL_ENFORCE,
+    CAPFUL_WATCH,  /* the policy only watched: what it denies was done all the same */
+    CAPFUL_DRY_RUN /* no tool was called */
+};
+
 enum capful_outcome {
     CAPFUL_CALL_DONE,    /* answered */
     CAPFUL_CALL_FAILED,  /* the tool failed, or its arguments or result were not accepted */
@@ -363,9 +478,11 @@ struct capful_record {
     const char *tool;
     const char *arguments; /* JSON */
     enum capful_outcome outcome;
-    const char *message; /* why failed or refused; else NULL */
-    uint64_t start, end; /* ns from the start of the run */
-    size_t result_len;   /* bytes */
+    const char *message;    /* why failed or refused; else NULL */
+    const char *would_deny; /* where the policy only watches: why it would be denied; else NULL */
+    const char *grant;      /* name of the grant that was charged, or that refused; NULL: none */
+    uint64_t start, end;    /* ns from the start of the run */
+    size_t result_len;      /* bytes */
 };
 
 struct capful_usage {
@@ -393,6 +510,7 @@ CAPFUL_API CAPFUL_MUST_USE int capful_run(struct capful_sandbox *sandbox,
 
 CAPFUL_API enum capful_status capful_result_status(const struct capful_result *result);
 CAPFUL_API int capful_result_exit_code(const struct capful_result *result);
+CAPFUL_API enum capful_mode capful_result_mode(const struct capful_result *result);
 /* JSON text; NULL when the program gave no value. */
 CAPFUL_API const char *capful_result_value(const struct capful_result *result, size_t *ret_len);
 CAPFUL_API const char *capful_result_stdout(const struct capful_result *result, size_t *ret_len);
@@ -460,7 +578,8 @@ CAPFUL_API void capful_result_free(struct capful_result *result);
 
 enum capful_step {
     CAPFUL_STEP_DONE,  /* call capful_run_finish */
-    CAPFUL_STEP_CALLS, /* calls for the host wait: capful_run_next_call */
+    CAPFUL_STEP_CALLS, /* calls or questions for the host wait: capful_run_next_call,
+                          capful_run_next_question */
     CAPFUL_STEP_WAIT   /* nothing to do until capful_run_fd is readable or capful_run_timeout has
                           passed */
 };
@@ -473,6 +592,8 @@ CAPFUL_API enum capful_step capful_run_step(struct capful_run *run);
 /* The next call of a tool that has no function of its own; NULL when there is none. Answer in any
  * order, with capful_call_answer and capful_call_fail. */
 CAPFUL_API struct capful_call *capful_run_next_call(struct capful_run *run);
+/* With CAPFUL_TAKE_QUESTIONS: the next question that was put; NULL when there is none. */
+CAPFUL_API struct capful_question *capful_run_next_question(struct capful_run *run);
 /* A descriptor to poll for reading, valid until capful_run_finish; and ns until a step is due
  * (UINT64_MAX: none). */
 CAPFUL_API int capful_run_fd(const struct capful_run *run);

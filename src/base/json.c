@@ -379,6 +379,11 @@ static void alc_free(void *context, void *memory)
 
 static const yyjson_alc allocator = {alc_alloc, alc_resize, alc_free, NULL};
 
+const yyjson_alc *json_allocator(void)
+{
+    return &allocator;
+}
+
 static bool no_memory(struct json_problem *problem)
 {
     fail_at(problem, 0, "out of memory");

@@ -75,6 +75,8 @@ yyjson_val *json_get(yyjson_val *object, struct str key);
 /* False unless it is a number, whole, not negative and below 2^64. */
 bool json_uint(yyjson_val *value, uint64_t *ret);
 
+/* For trees that are changed with the library itself: its memory comes through mem_alloc. */
+const yyjson_alc *json_allocator(void);
 /* Compact text of a value, numbers as they were written. NULL when memory is short; mem_free. */
 char *json_write(yyjson_val *value, size_t *ret_len);
 

@@ -17,6 +17,8 @@
 
 #include <stddef.h>
 
+#define RT_REGEX_MOST (1u << 20) /* bytes that one takes, with what matching needs */
+
 /* Compile a pattern.  ANCHORED: the whole text must match, whatever the pattern says; else a part
  * of it is enough.  Returns 0 and stores a pattern to be freed with rt_regex_free(), or -1: ERR
  * says where it is wrong, or that it is too large.

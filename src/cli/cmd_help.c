@@ -16,8 +16,12 @@ static const char overview[] =
     "  capful run -e CODE [ARG…]      run this code\n"
     "  capful exec PROG.wasm [ARG…]   run a WASI program\n"
     "  capful check POLICY            look through a policy without running anything\n"
-    "  capful help [TOPIC]            topics: run exec check policy tools limits mounts\n"
-    "                                 result trace exit\n"
+    "  capful explain POLICY TOOL JSON   what it says of a call, and why\n"
+    "  capful prompt --policy POLICY  what to tell a model about its tools\n"
+    "  capful policy suggest|replay LOG   from a log to a policy\n"
+    "  capful audit verify|show|html LOG   what the log of earlier runs says\n"
+    "  capful help [TOPIC]            topics: run exec check explain prompt audit\n"
+    "                                 policy tools limits mounts result trace exit\n"
     "  capful --version  --licenses  --help\n"
     "\n"
     "An example: show a directory, grant the tools of a policy, run a script.\n"
@@ -45,10 +49,54 @@ static const char exec_head[] =
     "Options, before PROG.wasm:\n";
 
 static const char check_text[] =
-    "capful check POLICY…\n"
+    "capful check [--strict] POLICY…\n"
     "\n"
-    "Reads a policy as run would. Prints \"POLICY: ok\", or what is wrong as\n"
-    "FILE:LINE:COLUMN: MESSAGE, and exits with 2.\n";
+    "Reads a policy as run would, and makes the calls of its \"tests\" without calling\n"
+    "any tool. Prints \"POLICY: ok\", or all that is wrong as\n"
+    "FILE:LINE:COLUMN: MESSAGE, and exits with 2. What is merely suspicious is a\n"
+    "warning; with --strict it exits with 2 for that, too.\n";
+
+static const char explain_text[] =
+    "capful explain POLICY TOOL JSON [--facts JSON] [--grant NAME]\n"
+    "\n"
+    "Says whether the call would be allowed, asked about or denied as the first call of\n"
+    "a run, and what each grant of the tool says of it, in the order of the policy. No\n"
+    "tool is called. Exits with 0 (allowed), 1 (denied), 3 (asks), 2 (wrong usage or\n"
+    "policy).\n"
+    "\n"
+    "  --facts JSON       what the host says of the run: an object\n"
+    "  --grant NAME       only through this grant\n";
+
+static const char prompt_text[] =
+    "capful prompt --policy POLICY\n"
+    "\n"
+    "Prints the pages of the tools that the policy grants: name, description,\n"
+    "arguments, and what is asked of a call, for the prompt of a model.\n";
+
+static const char audit_text[] =
+    "capful audit verify LOG [--key KEY] [--expect-head HASH]\n"
+    "capful audit show LOG [--run ID] [--tool PATTERN] [--verdict VERDICT] [--json]\n"
+    "capful audit html LOG [--output FILE]\n"
+    "capful audit keygen FILE\n"
+    "\n"
+    "An audit log says what each run was allowed, refused and did. Its records hang\n"
+    "on each other: verify names each one that was changed, removed, moved or\n"
+    "inserted, prints the head of the log, and exits with 0 (sound), 1 (changed) or\n"
+    "3 (sound, but its end is unfinished or not signed by KEY). Older files of a log\n"
+    "that was rotated are read with it.\n"
+    "\n"
+    "  --key KEY          public key that must have signed it: 64 digits, or a file\n"
+    "  --expect-head HASH a head noted earlier: it must still be in the log\n"
+    "  --run ID           records of one run; the beginning of its identifier will do\n"
+    "  --tool PATTERN     of one tool; * is a part of a name, ** any number of parts\n"
+    "  --verdict VERDICT  calls that were allowed (allow), refused (deny) or asked\n"
+    "                     about (ask)\n"
+    "  --json             the records as they stand in the log\n"
+    "  --output FILE      the page goes there instead of to stdout\n"
+    "\n"
+    "keygen writes a new secret key to FILE and prints the public one. Options may\n"
+    "stand before LOG only. See capful-audit(5), also for what an unsigned log does\n"
+    "not prove.\n";
 
 static const char policy_text[] =
     "A policy is JSON; comments and trailing commas are allowed.\n"
@@ -63,7 +111,14 @@ static const char policy_text[] =
     "\n"
     "Only a tool that \"grants\" names may be called. An unknown key, a misspelt tool\n"
     "or a wrong type is an error, and nothing runs. Relative paths start at the\n"
-    "directory of the policy. See capful help tools, capful help limits, and\n"
+    "directory of the policy.\n"
+    "\n"
+    "  capful policy suggest LOG [--extends POLICY]\n"
+    "  capful policy replay LOG --policy POLICY\n"
+    "\n"
+    "suggest prints the narrowest grants under which the calls of an audit log would\n"
+    "have been made. replay says which of its verdicts would be others under POLICY,\n"
+    "and exits with 1 if there are any. See capful help tools, capful help limits, and\n"
     "capful-policy(5).\n";
 
 static const char tools_text[] =
@@ -106,7 +161,9 @@ static const char result_text[] =
     "  error       name, message, stack, file, line, column; tool and code of a tool's\n"
     "  message     one line for people, null with \"ok\"\n"
     "  limit       the limit that was hit, or \"deadlock\"\n"
-    "  calls       each tool call: id, tool, arguments, outcome, message, times\n"
+    "  mode        \"enforce\", \"watch\" (the policy only watched) or \"dry_run\"\n"
+    "  calls       each tool call: id, tool, arguments, outcome, message, would_deny,\n"
+    "              grant, times\n"
     "  usage       times in ns, memory, counts, bytes\n"
     "  diff        with --diff: kind and path of what overlays hold\n";
 
@@ -117,6 +174,7 @@ static const char trace_text[] =
     "  trace  0.112 s  weather({\"city\":\"Oslo\"})  done in 100 ms, 45 bytes  [id]\n"
     "  trace  0.113 s  refund({\"amount\":5})  refused: …  [id]\n"
     "\n"
+    "A policy that only watches has \"allowed, WOULD BE DENIED: …\" there.\n"
     "Control characters in arguments are shown, not obeyed.\n";
 
 static const char exit_text[] =
@@ -200,10 +258,11 @@ static const struct topic {
     const char *text; /* or: */
     void (*add)(struct buf *out);
 } topics[] = {
-    {"run", NULL, add_run},        {"exec", NULL, add_exec},      {"check", check_text, NULL},
-    {"policy", policy_text, NULL}, {"tools", tools_text, NULL},   {"limits", NULL, add_limits},
-    {"mounts", mounts_text, NULL}, {"result", result_text, NULL}, {"json", result_text, NULL},
-    {"trace", trace_text, NULL},   {"exit", exit_text, NULL},
+    {"run", NULL, add_run},          {"exec", NULL, add_exec},      {"check", check_text, NULL},
+    {"explain", explain_text, NULL}, {"prompt", prompt_text, NULL}, {"audit", audit_text, NULL},
+    {"policy", policy_text, NULL},   {"tools", tools_text, NULL},   {"limits", NULL, add_limits},
+    {"mounts", mounts_text, NULL},   {"result", result_text, NULL}, {"json", result_text, NULL},
+    {"trace", trace_text, NULL},     {"exit", exit_text, NULL},
 };
 enum { TOPICS = sizeof topics / sizeof *topics };
 
@@ -232,7 +291,9 @@ int help_topic(const char *name)
     const char *guess = options_suggest(name, names);
     return term_fail(
         EXIT_USAGE, "there is no help about \"%s\"%s%s", name, guess,
-        *guess ? "" : "; topics: run exec check policy tools limits mounts result trace exit");
+        *guess ? ""
+               : "; topics: run exec check explain prompt audit policy tools limits mounts result "
+                 "trace exit");
 }
 
 int command_help(int count, char **words)

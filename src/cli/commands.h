@@ -6,6 +6,10 @@
 int command_run(int count, char **words);
 int command_exec(int count, char **words);
 int command_check(int count, char **words);
+int command_explain(int count, char **words);
+int command_prompt(int count, char **words);
+int command_policy(int count, char **words);
+int command_audit(int count, char **words);
 int command_help(int count, char **words);
 int command_licenses(int count, char **words);
 

@@ -10,21 +10,24 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "cli/ask.h"
 #include "cli/show.h"
 #include "cli/stop.h"
 #include "cli/term.h"
 #include "cli/trace.h"
 
-#define FILE_MAX      (UINT64_C(1) << 30)
-#define INSTANCES_MAX 10000
+#define FILE_MAX        (UINT64_C(1) << 30)
+#define INSTANCES_MAX   10000
+#define PROGRAMS_OF_RUN 16 /* that a script starts at a time; the others wait */
 
 struct launch {
     const struct options *options;
     struct capful_policy *policy;
     struct capful_sandbox *sandbox;
-    int result_fd;    /* of --result; -1 none */
-    int output_error; /* errno of a write to stdout that failed */
-    bool mid_line;    /* the last thing printed to stdout was not a newline */
+    char *dry_results; /* of --dry-run; NULL: tools are called */
+    int result_fd;     /* of --result; -1 none */
+    int output_error;  /* errno of a write to stdout that failed */
+    bool mid_line;     /* the last thing printed to stdout was not a newline */
 };
 
 int launch_failed(const struct capful_error *err)
@@ -134,8 +137,9 @@ static int configure_engine(enum command command, const struct capful_limits *li
                             struct capful_error *err)
 {
     struct capful_engine_options engine = {0};
-    uint64_t processes =
-        command == COMMAND_RUN ? 1 : limits->processes; /* JavaScript starts no processes */
+    uint64_t processes = limits->processes;
+    if (command == COMMAND_RUN && processes > PROGRAMS_OF_RUN)
+        processes = PROGRAMS_OF_RUN;
     engine.max_instances = (uint32_t)(processes < INSTANCES_MAX ? processes : INSTANCES_MAX) + 1;
     return capful_engine_configure(&engine, err);
 }
@@ -164,6 +168,22 @@ static int make_policy(struct launch *launch, struct capful_error *err)
     return configure_engine(options->command, &limits, err);
 }
 
+static bool read_dry_results(struct launch *launch)
+{
+    const char *path = launch->options->dry_run;
+    size_t len = 2;
+    if (strcmp(path, "none") == 0) {
+        launch->dry_results = mem_strdup("{}");
+        return launch->dry_results || term_fail(0, "out of memory");
+    }
+    launch->dry_results = launch_read_file(path, &len);
+    if (launch->dry_results && strlen(launch->dry_results) != len) {
+        term_fail(0, "--dry-run \"%s\": the file holds a NUL", path);
+        return false;
+    }
+    return launch->dry_results != NULL;
+}
+
 int launch_new(const struct options *options, struct launch **ret)
 {
     struct launch *launch = mem_zalloc(sizeof *launch);
@@ -172,6 +192,8 @@ int launch_new(const struct options *options, struct launch **ret)
         return term_fail(EXIT_FAULT, "out of memory");
     launch->options = options;
     launch->result_fd = -1;
+    if (options->dry_run && !read_dry_results(launch))
+        return EXIT_USAGE;
     int failed = make_policy(launch, &err);
     if (!failed)
         failed = capful_sandbox_new(launch->policy, &launch->sandbox, &err);
@@ -238,7 +260,11 @@ static void fill_job(struct launch *launch, const struct program *program, struc
         job->on_stdout = on_stdout;
         job->on_stderr = on_stderr;
     }
-    if (options->trace)
+    job->on_questions = ask_questions;
+    job->account = options->account;
+    job->facts = options->facts;
+    job->dry_results = launch->dry_results;
+    if (options->trace || options->dry_run)
         job->on_call = on_call;
     job->context = launch;
     job->flags = options->flags;

@@ -36,9 +36,19 @@ static const struct {
     const char *name;
     int (*run)(int count, char **words);
 } commands[] = {
-    {"run", command_run},   {"exec", command_exec},       {"check", command_check},
-    {"help", command_help}, {"--version", print_version}, {"--help", print_help},
-    {"-h", print_help},     {"-V", print_version},        {"--licenses", command_licenses},
+    {"run", command_run},
+    {"exec", command_exec},
+    {"check", command_check},
+    {"explain", command_explain},
+    {"prompt", command_prompt},
+    {"policy", command_policy},
+    {"audit", command_audit},
+    {"help", command_help},
+    {"--version", print_version},
+    {"--help", print_help},
+    {"-h", print_help},
+    {"-V", print_version},
+    {"--licenses", command_licenses},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

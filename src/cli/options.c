@@ -109,6 +109,24 @@ static const char *take_result(struct options *options, char *value)
     return *value ? NULL : "names no file";
 }
 
+static const char *take_account(struct options *options, char *value)
+{
+    options->account = value;
+    return *value ? NULL : "names no account";
+}
+
+static const char *take_facts(struct options *options, char *value)
+{
+    options->facts = value;
+    return *value == '{' ? NULL : "must be a JSON object, such as {\"tenant\":\"acme\"}";
+}
+
+static const char *take_dry_run(struct options *options, char *value)
+{
+    options->dry_run = value;
+    return *value ? NULL : "must be a file with results, or none";
+}
+
 static const char *take_quantity(char *value, enum number_unit unit, bool *ret_has, uint64_t *ret)
 {
     *ret_has = true;
@@ -196,6 +214,12 @@ static const struct option table[] = {
     {"cwd", 0, BOTH, "DIR", "working directory in the sandbox (/workspace)", take_cwd},
     {"dir", 0, COMMAND_EXEC, "GUEST[::NAME]",
      "a directory that the program finds opened, instead of the usual ones; or none", take_dir},
+    {"account", 0, BOTH, "NAME", "whose budgets are used and whose labels are touched",
+     take_account},
+    {"facts", 0, BOTH, "JSON", "what constraints and bound parameters may refer to as context",
+     take_facts},
+    {"dry-run", 0, BOTH, "FILE|none", "call no tool: show the calls, answer from FILE or with null",
+     take_dry_run},
     {"seed", 0, BOTH, "N", "all randomness follows from this number", take_seed},
     {"clock", 0, BOTH, "real|fixed:TIME", "a fixed clock moves only while everything sleeps",
      take_clock},

@@ -30,7 +30,7 @@ struct options {
     const char *code;             /* -e; NULL: a file */
     const char *file;             /* NULL with code */
     const char *const *arguments; /* what follows; NULL-terminated */
-    const char *policy, *cwd, *result;
+    const char *policy, *cwd, *result, *account, *facts, *dry_run;
     struct mount_option *mounts;
     size_t n_mounts;
     const char **env; /* NULL-terminated, NULL without */

@@ -180,6 +180,18 @@ static void say_limit(const struct capful_result *result)
         term_fail(0, "%s (\"limits\": {\"%s\": …} in a policy raises it)", message, limit);
 }
 
+/* What nobody may overlook, whatever the run was. */
+static void say_watched(const struct capful_result *result)
+{
+    size_t n = 0, calls = capful_result_call_count(result);
+    if (capful_result_mode(result) != CAPFUL_WATCH)
+        return;
+    for (size_t i = 0; i < calls; i++)
+        n += capful_result_call(result, i)->would_deny != NULL;
+    term_fail(0, "THE POLICY ONLY WATCHES (\"mode\": \"watch\"): %zu of %zu calls would be denied",
+              n, calls);
+}
+
 /* A guest that lives prints its own error; one that trapped cannot. */
 static void say(const struct shown *shown)
 {
@@ -256,5 +268,6 @@ int show_result(const struct shown *shown, bool quiet)
     if (options->diff && !options->json && !show_differences(shown))
         code = code < EXIT_FAULT ? EXIT_FAULT : code;
     say(shown);
+    say_watched(shown->result);
     return code;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/utf8.h"
+#include "base/visible.h"
 #include "cli/stop.h"
 
 #define MESSAGE_MAX ((size_t)1 << 20)
@@ -31,58 +31,38 @@ int term_write(int fd, const void *data, size_t len)
     return 0;
 }
 
+bool term_wants_colour(int fd)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return (!no || !*no) && term && strcmp(term, "dumb") != 0 && isatty(fd);
+}
+
 bool term_is_colourful(void)
 {
     static int known; /* 0 not yet, 1 no, 2 yes */
-    if (known == 0) {
-        const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-        known = 1 + ((!no || !*no) && term && strcmp(term, "dumb") != 0 && isatty(2));
-    }
+    if (known == 0)
+        known = 1 + term_wants_colour(2);
     return known == 2;
 }
 
-void term_add_colour(struct buf *out, enum term_colour colour)
+void term_put_colour(struct buf *out, enum term_colour colour)
 {
     static const char *const codes[] = {
         [TERM_PLAIN] = "\033[0m",   [TERM_RED] = "\033[31m", [TERM_GREEN] = "\033[32m",
         [TERM_YELLOW] = "\033[33m", [TERM_DIM] = "\033[2m",
     };
-    if (term_is_colourful())
-        buf_add_text(out, codes[colour]);
+    buf_add_text(out, codes[colour]);
 }
 
-/* Controls, and the characters of Unicode that are invisible, change the direction or end a line.
- */
-static bool is_shown(uint32_t code)
+void term_add_colour(struct buf *out, enum term_colour colour)
 {
-    return code >= 0x20 && !(code >= 0x7f && code < 0xa0) && code != 0xad &&
-           !(code >= 0x200b && code <= 0x200f) && !(code >= 0x2028 && code <= 0x202e) &&
-           !(code >= 0x2060 && code <= 0x206f) && code != 0x61c && code != 0xfeff &&
-           !(code >= 0xfff9 && code <= 0xfffb) && !(code >= 0xe0000 && code <= 0xe0fff);
+    if (term_is_colourful())
+        term_put_colour(out, colour);
 }
 
 void term_add_visible(struct buf *out, struct str text)
 {
-    for (size_t i = 0; i < text.len;) {
-        uint32_t code = 0;
-        size_t n = utf8_next(text.ptr + i, text.len - i, &code);
-        if (n == 0)
-            // NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): i < text.len
-            buf_printf(out, "\\x%02x", (unsigned char)text.ptr[i]);
-        else if (is_shown(code))
-            buf_add(out, text.ptr + i, n);
-        else if (code == '\n')
-            buf_add_text(out, "\\n");
-        else if (code == '\t')
-            buf_add_text(out, "\\t");
-        else if (code == '\r')
-            buf_add_text(out, "\\r");
-        else if (code < 0x100)
-            buf_printf(out, "\\x%02x", code);
-        else
-            buf_printf(out, "\\u{%x}", code);
-        i += n ? n : 1;
-    }
+    buf_add_visible(out, text);
 }
 
 /* The lines of a message are ours; everything else that controls is not. */

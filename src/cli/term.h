@@ -19,8 +19,10 @@ void term_progress(const char *text);
 
 /* Whether stderr is a terminal that wants colours: NO_COLOR unset or empty, TERM not "dumb". */
 bool term_is_colourful(void);
+bool term_wants_colour(int fd); /* the same for another descriptor */
 /* Switches the colour within a text for stderr. */
 void term_add_colour(struct buf *out, enum term_colour colour);
+void term_put_colour(struct buf *out, enum term_colour colour); /* whatever it is for */
 /* Text of which nothing can act on a terminal or reorder what stands around it. */
 void term_add_visible(struct buf *out, struct str text);
 

@@ -4,6 +4,7 @@
  *     trace  0.012 s  weather({"city":"Paris"})  allowed  [id]
  *     trace  0.112 s  weather({"city":"Paris"})  done in 100 ms, 45 bytes  [id]
  *     trace  0.113 s  refund({"amount":5})  refused: "refund" is not granted  [id]
+ *     trace  0.113 s  refund({"amount":5})  allowed, WOULD BE DENIED: amount must be at most 1 [id]
  */
 #include "cli/trace.h"
 
@@ -63,6 +64,12 @@ static void add_verdict(struct buf *line, const struct capful_record *record)
     if (record->message) {
         buf_add_text(line, ": ");
         term_add_visible(line, str_of(record->message));
+    }
+    if (record->would_deny && record->outcome == CAPFUL_CALL_STARTED) {
+        term_add_colour(line, TERM_RED);
+        buf_add_text(line, ", WOULD BE DENIED: ");
+        term_add_colour(line, TERM_PLAIN);
+        term_add_visible(line, str_of(record->would_deny));
     }
 }
 

@@ -6,24 +6,13 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/sha256.h"
+#include "config/builder.h"
 #include "config/file.h"
+#include "config/guard.h"
+#include "policy/store.h"
 #include "tool/command.h"
 #include "vfs/vfs.h"
-
-#define FILE_MAX (64u << 20)
-
-struct capful_builder {
-    struct toolset *tools;
-    struct policy_file *file; /* of the policy text; NULL: none */
-    char *source_name;
-    struct policy_mount *mounts;
-    size_t n_mounts;
-    struct policy_env *env;
-    size_t n_env;
-    struct capful_limits limits;
-    bool limits_given;
-    bool built;
-};
 
 int capful_builder_new(struct capful_builder **ret, struct capful_error *err)
 {
@@ -83,19 +72,20 @@ int capful_builder_tool(struct capful_builder *builder, const struct capful_tool
 
 /* ------------------------------------------------------------------ text */
 
-int capful_builder_policy(struct capful_builder *builder, const char *text, size_t len,
-                          const char *name, const char *directory, struct capful_error *err)
+static int take_policy(struct capful_builder *builder, struct str text, const char *name,
+                       const char *directory, const char *path, struct capful_error *err)
 {
     int failed = check_open(builder, err);
     if (failed)
         return failed;
     if (builder->file)
         return err_set(err, CAPFUL_ESTATE, "there is a policy already: %s", builder->source_name);
-    struct policy_source source = {.name = name ? name : "policy", .directory = directory};
+    struct policy_source source = {
+        .name = name ? name : "policy", .directory = directory, .path = path};
     char *source_name = mem_strdup(source.name);
     if (!source_name)
         return err_nomem(err);
-    failed = policy_load((struct str){text, len}, &source, builder->tools, &builder->file, err);
+    failed = policy_load(text, &source, builder->tools, &builder->file, err);
     if (failed) {
         mem_free(source_name);
         return failed;
@@ -106,7 +96,13 @@ int capful_builder_policy(struct capful_builder *builder, const char *text, size
     return 0;
 }
 
-static int read_file(const char *path, struct buf *out, struct capful_error *err)
+int capful_builder_policy(struct capful_builder *builder, const char *text, size_t len,
+                          const char *name, const char *directory, struct capful_error *err)
+{
+    return take_policy(builder, (struct str){text, len}, name, directory, NULL, err);
+}
+
+int policy_read(const char *path, struct buf *out, struct capful_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     ssize_t n = -1;
@@ -136,14 +132,13 @@ static int read_file(const char *path, struct buf *out, struct capful_error *err
 int capful_builder_policy_file(struct capful_builder *builder, const char *path,
                                struct capful_error *err)
 {
-    struct buf text = BUF_INIT(FILE_MAX);
+    struct buf text = BUF_INIT(POLICY_TEXT_MAX);
     const char *slash = strrchr(path, '/');
     size_t len = slash ? (size_t)(slash - path) : 0;
     char *directory = slash ? mem_dup(path, len ? len : 1) : mem_strdup(".");
-    int failed = directory ? read_file(path, &text, err) : err_nomem(err);
+    int failed = directory ? policy_read(path, &text, err) : err_nomem(err);
     if (!failed)
-        failed = capful_builder_policy(builder, text.data ? text.data : "", text.len, path,
-                                       directory, err);
+        failed = take_policy(builder, buf_str(&text), path, directory, path, err);
     mem_free(directory);
     buf_release(&text);
     return failed;
@@ -175,10 +170,10 @@ static int keep_mount(struct capful_builder *builder, const struct policy_mount 
     return 0;
 }
 
-static int add_host_mount(struct capful_builder *builder, const char *host, const char *guest,
-                          enum capful_mount_mode mode, struct capful_error *err)
+int builder_add_mount(struct capful_builder *builder, const char *host, const char *guest,
+                      enum capful_mount_mode mode, label_set labels, struct capful_error *err)
 {
-    struct policy_mount mount = {.root_fd = -1, .mode = mode};
+    struct policy_mount mount = {.root_fd = -1, .mode = mode, .labels = labels};
     int failed = guest_path(guest, &mount.guest_path, err);
     if (failed)
         return failed;
@@ -207,7 +202,7 @@ int capful_builder_mount(struct capful_builder *builder, const char *host_direct
                        "a mount needs a host directory and a path of the sandbox");
     if (mode != CAPFUL_MOUNT_RO && mode != CAPFUL_MOUNT_RW && mode != CAPFUL_MOUNT_OVERLAY)
         return err_set(err, CAPFUL_EINVAL, "%.300s: unknown mode of a mount", guest);
-    return add_host_mount(builder, host_directory, guest, mode, err);
+    return builder_add_mount(builder, host_directory, guest, mode, 0, err);
 }
 
 int capful_builder_serve(struct capful_builder *builder, const char *guest,
@@ -277,15 +272,14 @@ static int merge_env(struct capful_builder *builder, struct capful_error *err)
     return 0;
 }
 
-static int place_error(const struct capful_builder *builder, size_t offset,
-                       struct capful_error *err)
+static int place_error(const struct file_mount *mount, struct capful_error *err)
 {
     if (!err)
         return CAPFUL_EPOLICY;
-    json_place((struct str){builder->file->text, builder->file->len}, offset, &err->line,
+    json_place((struct str){mount->from->text, mount->from->len}, mount->offset, &err->line,
                &err->column);
     err->code = CAPFUL_EPOLICY;
-    return err_prefix(err, "%.80s:%d:%d", builder->source_name, err->line, err->column);
+    return err_prefix(err, "%.80s:%d:%d", mount->from->name, err->line, err->column);
 }
 
 static int merge_mounts(struct capful_builder *builder, struct capful_error *err)
@@ -293,9 +287,25 @@ static int merge_mounts(struct capful_builder *builder, struct capful_error *err
     const struct policy_file *file = builder->file;
     for (size_t i = 0; i < file->n_mounts; i++) {
         const struct file_mount *mount = &file->mounts[i];
-        int failed = add_host_mount(builder, mount->host_path, mount->guest_path, mount->mode, err);
+        int failed = builder_add_mount(builder, mount->host_path, mount->guest_path, mount->mode,
+                                       mount->labels, err);
         if (failed)
-            return failed == CAPFUL_ENOMEM ? failed : place_error(builder, mount->offset, err);
+            return failed == CAPFUL_ENOMEM ? failed : place_error(mount, err);
+    }
+    return 0;
+}
+
+/* Problems of the file's own mounts are told with their place. */
+static int guard_mounts(const struct capful_builder *builder, struct capful_error *err)
+{
+    for (size_t i = 0; i < builder->n_mounts; i++) {
+        const struct policy_mount *mount = &builder->mounts[i];
+        int failed = guard_mount(builder, mount, err);
+        for (size_t j = 0; failed && builder->file && j < builder->file->n_mounts; j++)
+            if (strcmp(builder->file->mounts[j].guest_path, mount->guest_path) == 0)
+                return place_error(&builder->file->mounts[j], err);
+        if (failed)
+            return failed;
     }
     return 0;
 }
@@ -304,11 +314,31 @@ static int apply_file(struct capful_builder *builder, struct capful_error *err)
 {
     struct policy_source source = {.name = builder->source_name};
     int failed = policy_grant(builder->file, &source, builder->tools, err);
-    if (!failed)
+    if (!failed && builder->file->enforced) /* where only is watched, everything is there */
         failed = toolset_hide_ungranted(builder->tools, err);
     if (!failed)
         failed = merge_env(builder, err);
     return failed ? failed : merge_mounts(builder, err);
+}
+
+#define ACCOUNT_ENTRIES 10000000 /* counters of all accounts of a policy */
+
+static int open_accounts(const struct capful_builder *builder, struct capful_policy *policy,
+                         struct capful_error *err)
+{
+    if (builder->file && builder->file->accounts_file)
+        return store_sqlite_open(builder->file->accounts_file, &policy->accounts, err);
+    return store_memory_new(ACCOUNT_ENTRIES, &policy->accounts) == 0 ? 0 : err_nomem(err);
+}
+
+/* Of the text, and behind it those that it extends. */
+static void hash_text(const struct capful_builder *builder, uint8_t digest[SHA256_SIZE])
+{
+    struct sha256 hash;
+    sha256_init(&hash);
+    for (const struct policy_file *file = builder->file; file; file = file->base)
+        sha256_add(&hash, file->text, file->len);
+    sha256_end(&hash, digest);
 }
 
 int capful_builder_build(struct capful_builder *builder, struct capful_policy **ret,
@@ -318,20 +348,34 @@ int capful_builder_build(struct capful_builder *builder, struct capful_policy **
     if (failed)
         return failed;
     struct capful_policy *policy = mem_zalloc(sizeof *policy);
-    if (!policy)
+    if (!policy || pthread_mutex_init(&policy->grants_lock, NULL) != 0) {
+        mem_free(policy);
         return err_nomem(err);
+    }
     builder->built = true;
     if (builder->file)
         failed = apply_file(builder, err);
     else
-        toolset_grant_all(builder->tools);
+        failed = toolset_grant_all(builder->tools, err);
+    if (!failed)
+        failed = guard_mounts(builder, err);
+    if (!failed)
+        failed = open_accounts(builder, policy, err);
+    if (!failed && builder->file)
+        failed = file_audit_open(&builder->file->audit, &policy->audit, err);
     if (!failed)
         failed = toolset_seal(builder->tools, err);
     if (failed) {
+        audit_unref(policy->audit);
+        store_free(policy->accounts);
+        pthread_mutex_destroy(&policy->grants_lock);
         mem_free(policy);
         return failed;
     }
+    hash_text(builder, policy->digest);
+    policy->watch = builder->file && !builder->file->enforced;
     atomic_init(&policy->refs, 1);
+    list_init(&policy->grants);
     policy->tools = TAKE(builder->tools);
     policy->mounts = TAKE(builder->mounts);
     policy->n_mounts = builder->n_mounts;
@@ -341,6 +385,26 @@ int capful_builder_build(struct capful_builder *builder, struct capful_policy **
     builder->n_mounts = builder->n_env = 0;
     *ret = policy;
     return 0;
+}
+
+int builder_open(const char *path, struct capful_builder **ret, struct capful_error *err)
+{
+    struct capful_builder *builder;
+    int failed = capful_builder_new(&builder, err);
+    if (failed)
+        return failed;
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set where nothing failed
+    failed = capful_builder_policy_file(builder, path, err);
+    struct policy_source source = {.name = path};
+    if (!failed)
+        failed = policy_grant(builder->file, &source, builder->tools, err);
+    if (!failed)
+        failed = toolset_seal(builder->tools, err);
+    if (failed)
+        capful_builder_free(builder);
+    else
+        *ret = builder;
+    return failed;
 }
 
 struct capful_policy *capful_policy_ref(struct capful_policy *policy)
@@ -354,48 +418,10 @@ void capful_policy_unref(struct capful_policy *policy)
     if (!policy || atomic_fetch_sub_explicit(&policy->refs, 1, memory_order_acq_rel) != 1)
         return;
     toolset_unref(policy->tools);
+    store_free(policy->accounts);
+    audit_unref(policy->audit);
+    pthread_mutex_destroy(&policy->grants_lock);
     mounts_free(policy->mounts, policy->n_mounts);
     policy_env_free(policy->env, policy->n_env);
     mem_free(policy);
-}
-
-/* ------------------------------------------------------------------ checking */
-
-static void report(const struct policy_source *source, const struct policy_file *file,
-                   size_t offset, const char *text)
-{
-    struct policy_problem problem = {0, 0, text};
-    json_place((struct str){file->text, file->len}, offset, &problem.line, &problem.column);
-    if (source->report)
-        source->report(source->context, &problem);
-}
-
-int policy_check(struct str text, const struct policy_source *source, struct capful_error *err)
-{
-    struct capful_builder *builder;
-    struct capful_error why;
-    int failed = capful_builder_new(&builder, err);
-    if (failed)
-        return failed;
-    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set where nothing failed
-    builder->source_name = mem_strdup(source->name ? source->name : "policy");
-    failed = builder->source_name ? policy_load(text, source, builder->tools, &builder->file, err)
-                                  : err_nomem(err);
-    if (!failed) {
-        failed = policy_grant(builder->file, source, builder->tools, err);
-        for (size_t i = 0; i < builder->file->n_mounts; i++) {
-            const struct file_mount *mount = &builder->file->mounts[i];
-            int bad =
-                add_host_mount(builder, mount->host_path, mount->guest_path, mount->mode, &why);
-            if (!bad)
-                continue;
-            report(source, builder->file, mount->offset, why.text);
-            bad = bad == CAPFUL_ENOMEM ? bad : place_error(builder, mount->offset, &why);
-            if (!failed && err)
-                *err = why;
-            failed = failed ? failed : bad;
-        }
-    }
-    capful_builder_free(builder);
-    return failed;
 }

@@ -1,4 +1,5 @@
-/* Reading a policy: everything but the tools (load_tool.c). See policy.h; the manual is
+/* Reading a policy: everything but the tools (load_tool.c) and what is said of calls
+ * (load_grants.c). See policy.h; the manual is
  * capful-policy(5).
  *
  * A problem does not end the reading: the part it concerns is left out and the rest is looked at,
@@ -18,26 +19,62 @@
 #include "config/file.h"
 #include "tool/command.h"
 
-#define TEXT_MAX (64u << 20)
-#define DEPTH    100
+#define DEPTH 100
 
 /* ------------------------------------------------------------------ problems */
+
+static void tell(struct loader *loader, const struct policy_file *file, size_t offset,
+                 const char *text)
+{
+    struct policy_problem problem = {file->name, 0, 0, text, loader->warning};
+    json_place((struct str){file->text, file->len}, offset, &problem.line, &problem.column);
+    if (!loader->warning && loader->problems++ == 0)
+        err_set_at(&loader->first, CAPFUL_EPOLICY, problem.line, problem.column, "%.80s:%d:%d: %s",
+                   file->name, problem.line, problem.column, text);
+    if (loader->source->report)
+        loader->source->report(loader->source->context, &problem);
+}
 
 void load_problem(struct loader *loader, size_t offset, const char *format, ...)
 {
     char text[400];
-    struct policy_problem problem = {0, 0, text};
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    json_place(loader->text, offset, &problem.line, &problem.column);
-    if (loader->problems++ == 0)
-        err_set_at(&loader->first, CAPFUL_EPOLICY, problem.line, problem.column, "%.80s:%d:%d: %s",
-                   loader->source->name ? loader->source->name : "policy", problem.line,
-                   problem.column, text);
-    if (loader->source->report)
-        loader->source->report(loader->source->context, &problem);
+    tell(loader, loader->file, offset, text);
+}
+
+void load_problem_in(struct loader *loader, const struct policy_file *file, size_t offset,
+                     const char *format, ...)
+{
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tell(loader, file, offset, text);
+}
+
+static bool stands_in(const struct policy_file *file, const yyjson_val *value)
+{
+    const yyjson_val *first = file->json.root;
+    return value && first && value >= first &&
+           value < first + yyjson_doc_get_val_count(file->json.doc);
+}
+
+void load_report(void *context, yyjson_val *at, const char *text)
+{
+    struct loader *loader = context;
+    const struct policy_file *file = loader->file;
+    while (file && !stands_in(file, at ? at : loader->near))
+        file = file->base;
+    file = file ? file : loader->file;
+    size_t near = loader->near && stands_in(file, loader->near)
+                      ? json_offset_or(&file->json, loader->near, 0)
+                      : 0;
+    tell(loader, file, at && stands_in(file, at) ? json_offset_or(&file->json, at, near) : near,
+         text);
 }
 
 bool load_nomem(struct loader *loader)
@@ -59,7 +96,8 @@ int load_outcome(const struct loader *loader, struct capful_error *err)
 
 size_t load_offset(const struct loader *loader, yyjson_val *key, yyjson_val *value)
 {
-    return json_offset_or(&loader->json, value, key ? json_offset(&loader->json, key) : 0);
+    return json_offset_or(&loader->file->json, value,
+                          key ? json_offset(&loader->file->json, key) : 0);
 }
 
 /* ------------------------------------------------------------------ kinds of values */
@@ -74,12 +112,12 @@ static void unknown_key(struct loader *loader, const char *what, yyjson_val *key
         near_offer(&near, str_of(known->name));
     int shown = (int)(name.len < 100 ? name.len : 100);
     if (near.best.ptr)
-        load_problem(loader, json_offset(&loader->json, key),
+        load_problem(loader, json_offset(&loader->file->json, key),
                      "%s has no \"%.*s\"; did you mean \"%.*s\"?", what, shown, name.ptr,
                      (int)near.best.len, near.best.ptr);
     else
-        load_problem(loader, json_offset(&loader->json, key), "%s has no \"%.*s\"", what, shown,
-                     name.ptr);
+        load_problem(loader, json_offset(&loader->file->json, key), "%s has no \"%.*s\"", what,
+                     shown, name.ptr);
 }
 
 void load_object(struct loader *loader, const char *what, yyjson_val *object,
@@ -153,6 +191,13 @@ static const struct limit_key limit_keys[] = {
 #undef LIMIT
 };
 
+static uint64_t limit_of(const struct policy_file *file, const struct limit_key *limit)
+{
+    uint64_t number;
+    memcpy(&number, (const char *)&file->limits + limit->field, sizeof number);
+    return number;
+}
+
 static void load_limit(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
 {
     for (size_t i = 0; i < sizeof limit_keys / sizeof *limit_keys; i++) {
@@ -166,6 +211,9 @@ static void load_limit(struct loader *loader, yyjson_val *key, yyjson_val *value
             load_problem(loader, load_offset(loader, key, value),
                          "\"%s\": no time at all; write \"unlimited\" to lift the limit",
                          limit->name);
+        else if (loader->file->base && number > limit_of(loader->file->base, limit))
+            load_problem(loader, load_offset(loader, key, value),
+                         "\"%s\" is larger than in the policy that this one extends", limit->name);
         else
             memcpy((char *)target + limit->field, &number, sizeof number);
         return;
@@ -197,13 +245,14 @@ struct mount_parts {
     yyjson_val *host_key, *guest_key;
     struct str host, guest;
     enum capful_mount_mode mode;
+    label_set labels;
 };
 
 static void mount_host(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
 {
     struct mount_parts *parts = target;
     parts->host_key = key;
-    if (load_string(loader, key, value, &parts->host) && parts->host.len == 0) {
+    if (load_substituted(loader, key, value, &parts->host) && parts->host.len == 0) {
         load_problem(loader, load_offset(loader, key, value), "\"host\" is empty");
         parts->host.ptr = NULL;
     }
@@ -233,6 +282,12 @@ static void mount_mode(struct loader *loader, yyjson_val *key, yyjson_val *value
                      "\"mode\" must be \"ro\", \"rw\" or \"overlay\"");
 }
 
+static void mount_labels(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
+{
+    struct mount_parts *parts = target;
+    parts->labels = load_label_list(loader, key, value);
+}
+
 static bool keep_mount(struct loader *loader, const struct mount_parts *parts, char *guest,
                        size_t offset)
 {
@@ -251,23 +306,27 @@ static bool keep_mount(struct loader *loader, const struct mount_parts *parts, c
         mem_free(guest);
         return load_nomem(loader);
     }
-    more[file->n_mounts++] = (struct file_mount){host, guest, parts->mode, offset};
+    more[file->n_mounts++] =
+        (struct file_mount){host, guest, parts->mode, parts->labels, file, offset};
     file->mounts = more;
     return true;
 }
 
 static void load_mount(struct loader *loader, yyjson_val *list_key, yyjson_val *value)
 {
-    static const struct load_key keys[] = {
-        {"host", mount_host}, {"guest", mount_guest}, {"mode", mount_mode}, {NULL, NULL}};
-    struct mount_parts parts = {NULL, NULL, {NULL, 0}, {NULL, 0}, CAPFUL_MOUNT_RO};
+    static const struct load_key keys[] = {{"host", mount_host},
+                                           {"guest", mount_guest},
+                                           {"mode", mount_mode},
+                                           {"labels", mount_labels},
+                                           {NULL, NULL}};
+    struct mount_parts parts = {NULL, NULL, {NULL, 0}, {NULL, 0}, CAPFUL_MOUNT_RO, 0};
     if (!load_wants(loader, list_key, value, "a list of objects", yyjson_is_obj(value)))
         return;
     load_object(loader, "a mount", value, keys, &parts);
     yyjson_val *shown = parts.host_key    ? parts.host_key
                         : parts.guest_key ? parts.guest_key
                                           : list_key;
-    size_t offset = json_offset(&loader->json, shown);
+    size_t offset = json_offset(&loader->file->json, shown);
     if (!parts.host_key || !parts.guest_key) {
         load_problem(loader, offset, "a mount needs \"%s\"", parts.host_key ? "guest" : "host");
         return;
@@ -293,6 +352,7 @@ static void load_mounts(struct loader *loader, yyjson_val *key, yyjson_val *valu
     (void)target;
     if (!load_wants(loader, key, value, "a list", yyjson_is_arr(value)))
         return;
+    loader->file->has_mounts = true;
     yyjson_arr_foreach(value, i, n, item)
     {
         load_mount(loader, key, item);
@@ -301,16 +361,28 @@ static void load_mounts(struct loader *loader, yyjson_val *key, yyjson_val *valu
 
 /* ------------------------------------------------------------------ environment */
 
-bool load_env_pair(struct loader *loader, yyjson_val *key, yyjson_val *value, struct str *ret_name,
-                   struct str *ret_value)
+bool load_env_pair(struct loader *loader, yyjson_val *key, yyjson_val *value, bool substituted,
+                   struct str *ret_name, struct str *ret_value)
 {
-    if (!load_string(loader, key, value, ret_value))
+    if (!(substituted ? load_substituted : load_string)(loader, key, value, ret_value))
         return false;
     *ret_name = json_str(key);
     const char *wrong = policy_env_problem(*ret_name, *ret_value);
     if (wrong)
-        load_problem(loader, json_offset(&loader->json, key), "%s", wrong);
+        load_problem(loader, json_offset(&loader->file->json, key), "%s", wrong);
     return !wrong;
+}
+
+static bool is_new(struct loader *loader, yyjson_val *key, struct str name)
+{
+    const struct policy_file *base = loader->file->base;
+    for (size_t i = 0; base && i < base->n_env; i++)
+        if (str_equal(str_of(base->env[i].name), name)) {
+            load_problem(loader, json_offset(&loader->file->json, key),
+                         "the policy that this one extends sets this variable");
+            return false;
+        }
+    return true;
 }
 
 static void load_env(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
@@ -322,106 +394,10 @@ static void load_env(struct loader *loader, yyjson_val *key, yyjson_val *value, 
         return;
     yyjson_obj_iter_init(value, &iter);
     for (yyjson_val *pair; (pair = yyjson_obj_iter_next(&iter));)
-        if (load_env_pair(loader, pair, yyjson_obj_iter_get_val(pair), &name, &text) &&
+        if (load_env_pair(loader, pair, yyjson_obj_iter_get_val(pair), false, &name, &text) &&
+            is_new(loader, pair, name) &&
             !policy_env_put(&loader->file->env, &loader->file->n_env, name, text))
             load_nomem(loader);
-}
-
-/* ------------------------------------------------------------------ grants */
-
-struct grant_parts {
-    yyjson_val *tool;
-    uint64_t max_calls;
-};
-
-static void grant_tool(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
-{
-    struct grant_parts *parts = target;
-    struct str name;
-    if (load_string(loader, key, value, &name))
-        parts->tool = value;
-}
-
-static void grant_max_calls(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
-{
-    struct grant_parts *parts = target;
-    load_quantity(loader, key, value, NUMBER_COUNT, &parts->max_calls);
-}
-
-static void keep_grant(struct loader *loader, const struct grant_parts *parts)
-{
-    struct policy_file *file = loader->file;
-    struct str name = json_str(parts->tool);
-    char *copy = mem_dup(name.ptr, name.len);
-    struct file_grant *more =
-        copy ? mem_resize_array(file->grants, file->n_grants + 1, sizeof *more) : NULL;
-    if (!more) {
-        mem_free(copy);
-        load_nomem(loader);
-        return;
-    }
-    more[file->n_grants++] =
-        (struct file_grant){copy, parts->max_calls, json_offset(&loader->json, parts->tool)};
-    file->grants = more;
-}
-
-static void load_grant(struct loader *loader, yyjson_val *list_key, yyjson_val *value)
-{
-    static const struct load_key keys[] = {
-        {"tool", grant_tool}, {"max_calls", grant_max_calls}, {NULL, NULL}};
-    struct grant_parts parts = {NULL, CAPFUL_UNLIMITED};
-    if (yyjson_is_obj(value)) {
-        size_t before = loader->problems;
-        load_object(loader, "a grant", value, keys, &parts);
-        if (!parts.tool && loader->problems == before)
-            load_problem(loader,
-                         json_offset_or(&loader->json, yyjson_obj_get(value, "max_calls"),
-                                        json_offset(&loader->json, list_key)),
-                         "a grant needs \"tool\"");
-    } else if (load_wants(loader, list_key, value, "a list of names and objects",
-                          yyjson_is_str(value))) {
-        if (memchr(yyjson_get_str(value), 0, yyjson_get_len(value)))
-            load_problem(loader, json_offset(&loader->json, value), "the text holds a NUL");
-        else
-            parts.tool = value;
-    }
-    if (parts.tool)
-        keep_grant(loader, &parts);
-}
-
-static void load_grants(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
-{
-    size_t i, n;
-    yyjson_val *item;
-    (void)target;
-    if (!load_wants(loader, key, value, "a list", yyjson_is_arr(value)))
-        return;
-    yyjson_arr_foreach(value, i, n, item)
-    {
-        load_grant(loader, key, item);
-    }
-}
-
-int policy_grant(const struct policy_file *file, const struct policy_source *source,
-                 struct toolset *set, struct capful_error *err)
-{
-    struct loader loader = {.text = {file->text, file->len}, .source = source};
-    struct map seen = {NULL, 0, 0};
-    for (size_t i = 0; i < file->n_grants; i++) {
-        const struct file_grant *grant = &file->grants[i];
-        struct str name = str_of(grant->tool);
-        struct capful_error why;
-        if (map_get(&seen, name)) {
-            load_problem(&loader, grant->offset, "\"%.200s\" is granted twice", grant->tool);
-            continue;
-        }
-        if (!map_put(&seen, name, grant->tool))
-            load_nomem(&loader);
-        if (toolset_grant(set, name, grant->max_calls, &why))
-            load_problem(&loader, grant->offset, "%s", why.text);
-    }
-    map_release(&seen);
-    return load_outcome(&loader, err);
 }
 
 /* ------------------------------------------------------------------ the whole */
@@ -434,13 +410,31 @@ void policy_file_free(struct policy_file *file)
         mem_free(file->mounts[i].host_path);
         mem_free(file->mounts[i].guest_path);
     }
-    for (size_t i = 0; i < file->n_grants; i++)
-        mem_free(file->grants[i].tool);
+    authority_release(&file->authority);
+    mem_free(file->grant_at);
+    mem_free(file->accounts_file);
+    file_audit_release(&file->audit);
+    mem_free(file->tests);
+    mem_free(file->name);
+    mem_free(file->path);
+    policy_file_free(file->base); /* at most EXTENDS_MAX deep */
+    json_release(&file->json);
     policy_env_free(file->env, file->n_env);
     mem_free(file->mounts);
-    mem_free(file->grants);
     mem_free(file->text);
     mem_free(file);
+}
+
+/* The path that a file was read from, from the root. */
+static bool keep_path(struct policy_file *file, const char *path)
+{
+    char here[PATH_MAX];
+    if (!path)
+        return true;
+    file->path = path[0] == '/'              ? mem_strdup(path)
+                 : getcwd(here, sizeof here) ? policy_join(here, str_of(path))
+                                             : NULL;
+    return file->path != NULL;
 }
 
 static int find_directory(const char *given, char **ret, struct capful_error *err)
@@ -454,17 +448,28 @@ static int find_directory(const char *given, char **ret, struct capful_error *er
     return *ret ? 0 : err_nomem(err);
 }
 
+/* Read elsewhere, or meant for editors. */
+static void load_nothing(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
+{
+    struct str text;
+    (void)target;
+    load_string(loader, key, value, &text);
+}
+
 static void load_text(struct loader *loader)
 {
-    static const struct load_key keys[] = {{"limits", load_limits}, {"mounts", load_mounts},
-                                           {"env", load_env},       {"tools", load_tools},
-                                           {"grants", load_grants}, {NULL, NULL}};
+    static const struct load_key keys[] = {
+        {"limits", load_limits},   {"mounts", load_mounts},       {"env", load_env},
+        {"tools", load_tools},     {"grants", load_grants},       {"labels", load_labels},
+        {"flow", load_flow},       {"approvals", load_approvals}, {"accounts", load_accounts},
+        {"mode", load_mode},       {"audit", load_audit},         {"tests", load_tests},
+        {"extends", load_nothing}, {"$schema", load_nothing},     {NULL, NULL}};
     struct json_problem problem;
-    if (loader->text.len > TEXT_MAX) {
+    if (loader->text.len > POLICY_TEXT_MAX) {
         load_problem(loader, 0, "the policy is larger than 64 MiB");
         return;
     }
-    if (!json_parse(loader->text, JSON_RELAXED | JSON_UNIQUE_KEYS, DEPTH, &loader->json,
+    if (!json_parse(loader->text, JSON_RELAXED | JSON_UNIQUE_KEYS, DEPTH, &loader->file->json,
                     &problem)) {
         if (problem.nomem)
             load_nomem(loader);
@@ -472,18 +477,25 @@ static void load_text(struct loader *loader)
             load_problem(loader, problem.offset, "%s", problem.text);
         return;
     }
-    if (yyjson_is_obj(loader->json.root))
-        load_object(loader, "a policy", loader->json.root, keys, NULL);
-    else
-        load_problem(loader, load_offset(loader, NULL, loader->json.root),
-                     "a policy must be an object, not %s", json_kind(loader->json.root));
-    json_release(&loader->json);
+    if (yyjson_is_obj(loader->file->json.root)) {
+        extends_begin(loader);
+        load_object(loader, "a policy", loader->file->json.root, keys, NULL);
+        extends_end(loader);
+    } else
+        load_problem(loader, load_offset(loader, NULL, loader->file->json.root),
+                     "a policy must be an object, not %s", json_kind(loader->file->json.root));
 }
 
 int policy_load(struct str text, const struct policy_source *source, struct toolset *set,
                 struct policy_file **ret, struct capful_error *err)
 {
-    struct loader loader = {.text = text, .source = source, .set = set};
+    return load_file(text, source, set, NULL, ret, err);
+}
+
+int load_file(struct str text, const struct policy_source *source, struct toolset *set,
+              const struct loader *child, struct policy_file **ret, struct capful_error *err)
+{
+    struct loader loader = {.text = text, .source = source, .set = set, .child = child};
     size_t before = toolset_count(set);
     int failed = find_directory(source->directory, &loader.directory, err);
     if (failed)
@@ -491,14 +503,18 @@ int policy_load(struct str text, const struct policy_source *source, struct tool
     struct policy_file *file = loader.file = mem_zalloc(sizeof *file);
     if (file) {
         capful_limits_init(&file->limits);
+        file->enforced = true;
+        file->approval_time = 300 * CAPFUL_SECOND;
+        file->name = mem_strdup(source->name ? source->name : "policy");
         file->text = mem_dup(text.ptr, text.len);
         file->len = text.len;
     }
-    if (!file || !file->text)
+    if (!file || !file->text || !file->name || !keep_path(file, source->path))
         load_nomem(&loader);
     else
         load_text(&loader);
     mem_free(loader.directory);
+    substituted_free(loader.substituted);
     failed = load_outcome(&loader, err);
     if (failed) {
         toolset_truncate(set, before);

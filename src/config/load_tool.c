@@ -15,6 +15,7 @@ struct tool_parts {
     yyjson_val *allow_leading, *allow_key;
     struct command_spec *spec;
     uint64_t time_limit;
+    struct buf labels; /* separated by blanks */
 };
 
 static void tool_description(struct loader *loader, yyjson_val *key, yyjson_val *value,
@@ -40,7 +41,7 @@ static void tool_command(struct loader *loader, yyjson_val *key, yyjson_val *val
     if (!load_wants(loader, key, value, "a list of strings", yyjson_is_arr(value)))
         return;
     if (yyjson_arr_size(value) == 0)
-        load_problem(loader, json_offset(&loader->json, key),
+        load_problem(loader, json_offset(&loader->file->json, key),
                      "\"command\" is empty: it must begin with a program");
     else
         parts->command = value;
@@ -85,7 +86,7 @@ static void tool_env(struct loader *loader, yyjson_val *key, yyjson_val *value, 
         return;
     yyjson_obj_iter_init(value, &iter);
     for (yyjson_val *pair; (pair = yyjson_obj_iter_next(&iter));)
-        if (load_env_pair(loader, pair, yyjson_obj_iter_get_val(pair), &name, &text) &&
+        if (load_env_pair(loader, pair, yyjson_obj_iter_get_val(pair), true, &name, &text) &&
             !command_spec_setenv(parts->spec, name, text))
             load_nomem(loader);
 }
@@ -131,7 +132,7 @@ static void find_program(struct loader *loader, struct tool_parts *parts, yyjson
 {
     struct str name = json_str(first);
     const struct command_element *element = &parts->spec->argv[0];
-    size_t offset = json_offset(&loader->json, first);
+    size_t offset = json_offset(&loader->file->json, first);
     if (element->n != 1 || element->parts[0].placeholder) {
         load_problem(loader, offset, "the program itself cannot be an argument of the call");
         return;
@@ -221,9 +222,22 @@ static void read_allow_leading(struct loader *loader, struct tool_parts *parts)
             continue;
         struct str name = json_str(item);
         if (!allow_leading(parts->spec, name))
-            load_problem(loader, json_offset(&loader->json, item),
+            load_problem(loader, json_offset(&loader->file->json, item),
                          "{%.*s} does not stand in \"command\"",
                          (int)(name.len < 100 ? name.len : 100), name.ptr);
+    }
+}
+
+static void tool_labels(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
+{
+    struct tool_parts *parts = target;
+    size_t i, n;
+    yyjson_val *item;
+    load_label_list(loader, key, value);
+    yyjson_arr_foreach(value, i, n, item)
+    {
+        buf_add_str(&parts->labels, yyjson_is_str(item) ? json_str(item) : STR(""));
+        buf_add_char(&parts->labels, ' ');
     }
 }
 
@@ -234,7 +248,7 @@ static bool add_tool(struct loader *loader, struct tool_parts *parts, size_t off
     char *schema = NULL;
     size_t len;
     struct capful_error why;
-    bool ok = name && description;
+    bool ok = name && description && !buf_failed(&parts->labels);
     if (ok && parts->schema) {
         schema = json_write(parts->schema, &len);
         ok = schema != NULL;
@@ -243,6 +257,7 @@ static bool add_tool(struct loader *loader, struct tool_parts *parts, size_t off
         struct capful_tool tool = {.name = name,
                                    .description = description,
                                    .schema = schema,
+                                   .labels = parts->labels.data,
                                    .time_limit = parts->time_limit};
         int failed = toolset_add_command(loader->set, &tool, parts->spec, &why);
         if (!failed)
@@ -269,9 +284,11 @@ static void load_tool(struct loader *loader, yyjson_val *key, yyjson_val *value)
                                            {"cwd", tool_cwd},
                                            {"time_limit", tool_time_limit},
                                            {"allow_leading", tool_allow_leading},
+                                           {"labels", tool_labels},
                                            {NULL, NULL}};
     struct tool_parts parts = {.name = json_str(key), .description = {"", 0}};
-    size_t before = loader->problems, offset = json_offset(&loader->json, key);
+    buf_init(&parts.labels, 1 << 16);
+    size_t before = loader->problems, offset = json_offset(&loader->file->json, key);
     if (!load_wants(loader, key, value, "an object", yyjson_is_obj(value)))
         return;
     if (memchr(parts.name.ptr, 0, parts.name.len)) {
@@ -299,6 +316,7 @@ static void load_tool(struct loader *loader, yyjson_val *key, yyjson_val *value)
     if (loader->problems == before && !loader->nomem)
         add_tool(loader, &parts, offset);
     command_spec_free(parts.spec);
+    buf_release(&parts.labels);
 }
 
 void load_tools(struct loader *loader, yyjson_val *key, yyjson_val *value, void *target)
@@ -307,6 +325,11 @@ void load_tools(struct loader *loader, yyjson_val *key, yyjson_val *value, void 
     (void)target;
     if (!load_wants(loader, key, value, "an object", yyjson_is_obj(value)))
         return;
+    if (loader->file->base) {
+        load_problem(loader, json_offset(&loader->file->json, key),
+                     "a policy that extends another has no tools of its own");
+        return;
+    }
     yyjson_obj_iter_init(value, &iter);
     for (yyjson_val *tool; (tool = yyjson_obj_iter_next(&iter));)
         load_tool(loader, tool, yyjson_obj_iter_get_val(tool));

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 #define IMAGES(X) X(js)
-#define FEW_SLOTS 8u
+#define FEW_SLOTS 32u
 
 #define X(name)                                                                                    \
     extern uint8_t image_##name##_fast_start[], image_##name##_fast_end[];                         \

@@ -56,6 +56,8 @@ static int on_growth(void *env, int what, uint64_t current, uint64_t desired, ui
         return 1;
     }
     if (desired > kernel->limits.process_memory) {
+        if (process != kernel->init)
+            return 0; /* its parent hears how it ends */
         kernel_stop_limit(kernel, "process_memory", "a process needed more than %llu MiB of memory",
                           (unsigned long long)(kernel->limits.process_memory / CAPFUL_MIB));
         return -1;

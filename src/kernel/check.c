@@ -45,7 +45,8 @@ static const char *check_family(const struct process *process)
 static const char *check_zombie(const struct process *process)
 {
     CHECK(!process->engine && !process->waiting && !process->queued && !process->timer);
-    CHECK(!process->fds.slots && !process->cwd && !process->cwd_path && !process->argv.data);
+    CHECK(!process->fds.slots && !process->cwd && !process->view && !process->cwd_path &&
+          !process->argv.data && !process->report && !process->source.data);
     CHECK(!process->children && !process->dead_first);
     CHECK(!process->request.scratch && process->request.state == REQUEST_NONE);
     return NULL;

@@ -118,6 +118,8 @@ int file_allocate(struct file *file, uint64_t offset, uint64_t len)
 
 int file_set_times(struct file *file, uint64_t atime, uint64_t mtime, unsigned which)
 {
+    if (file->read_only)
+        return ERRNO_ROFS;
     return file->ops->set_times ? file->ops->set_times(file, atime, mtime, which) : ERRNO_NOTSUP;
 }
 

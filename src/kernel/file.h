@@ -96,6 +96,7 @@ struct file {
     uint32_t refs;
     uint32_t flags; /* FILE_APPEND, FILE_NONBLOCK, … */
     bool readable, writable;
+    bool read_only;      /* opened where the process may only read */
     uint64_t offset;     /* where the kind has one */
     struct vnode *vnode; /* directory or file of the vfs, NULL for pipes, devices and streams */
 };

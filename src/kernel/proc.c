@@ -4,8 +4,9 @@
  * parent
  *        \-> process_discard                                  \-> freed at once: an orphan
  *
- * When a process ends its living children become orphans and its zombies are freed. The first
- * process stays a zombie until kernel_end, so that its exit code can be read; with it the run ends.
+ * When a process ends its living children become orphans, but for those tied to it, which end
+ * first, and its zombies are freed. The first process stays a zombie until kernel_end, so that its
+ * exit code can be read; with it the run ends.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,12 @@
 #define ZOMBIES_MAX 4096u /* beyond the limit of processes */
 #define LIVE_MAX    1000000u
 #define FDS_MAX     (1u << 20)
+
+void view_unref(struct view *view)
+{
+    if (view && --view->refs == 0)
+        view->free(view);
+}
 
 static struct process **slot_of(const struct kernel *kernel, int32_t pid)
 {
@@ -111,6 +118,9 @@ static void unlink_child(struct process *parent, struct process *child)
 static int copy_from_parent(struct process *process, struct process *parent)
 {
     process->group = parent->group;
+    process->confined = parent->confined;
+    process->tied = parent->tied; /* it leaves nobody behind */
+    process->view = view_ref(parent->view);
     if (parent->cwd)
         process->cwd = file_ref(parent->cwd);
     if (parent->cwd_path && !(process->cwd_path = mem_strdup(parent->cwd_path)))
@@ -134,6 +144,9 @@ static void release_parts(struct process *process)
     fdtab_release(&process->fds);
     file_unref(TAKE(process->cwd));
     mem_free(TAKE(process->cwd_path));
+    view_unref(TAKE(process->view));
+    file_unref(TAKE(process->report));
+    buf_release(&process->source);
     buf_release(&process->argv);
     buf_release(&process->envp);
     process->argc = process->envc = 0;
@@ -186,6 +199,7 @@ int process_new(struct kernel *kernel, struct process *parent, struct image *ima
     fdtab_init(&process->fds, (uint32_t)fds);
     buf_init(&process->argv, SIZE_MAX);
     buf_init(&process->envp, SIZE_MAX);
+    buf_init(&process->source, SIZE_MAX);
     if (parent) {
         process->parent = parent;
         link_child(process);
@@ -247,7 +261,7 @@ static void leave_family(struct process *process)
     }
 }
 
-void kernel_end_process(struct process *process, uint32_t exit_code)
+static void end_one(struct process *process, uint32_t exit_code)
 {
     struct kernel *kernel = process->kernel;
     struct process *parent = process->parent;
@@ -275,6 +289,36 @@ void kernel_end_process(struct process *process, uint32_t exit_code)
         parent->dead_first = process;
     parent->dead_last = process;
     wait_wake(&parent->child_exited);
+}
+
+static struct process *tied_child(const struct process *process)
+{
+    struct process *child = process->children;
+    while (child && (!child->tied || child->doomed))
+        child = child->sibling_next;
+    return child;
+}
+
+/* Those tied to it go first, the deepest before the others, in a loop. */
+void kernel_end_process(struct process *process, uint32_t exit_code)
+{
+    struct process *at = process;
+    for (;;) {
+        struct process *child = tied_child(at);
+        if (child && child == process->kernel->current) { /* ends when its own call returns */
+            child->doomed = true;
+            child->exit_code = 128 + CAPFUL_SIGKILL;
+        } else if (child) {
+            at = child;
+        } else if (at == process) {
+            break;
+        } else {
+            struct process *up = at->parent;
+            end_one(at, 128 + CAPFUL_SIGKILL);
+            at = up;
+        }
+    }
+    end_one(process, exit_code);
 }
 
 void kernel_end_others(struct kernel *kernel)
@@ -358,9 +402,18 @@ static enum verdict verdict_on(int signal_number)
     }
 }
 
+static bool may_reach(const struct process *sender, const struct process *target)
+{
+    if (!sender->confined)
+        return true;
+    while (target && target != sender)
+        target = target->parent;
+    return target != NULL;
+}
+
 static bool is_target(const struct process *sender, int32_t pid, const struct process *process)
 {
-    if (process->state == PROCESS_ZOMBIE)
+    if (process->state == PROCESS_ZOMBIE || !may_reach(sender, process))
         return false;
     if (pid == -1)
         return process != sender && process != sender->kernel->init;
@@ -375,7 +428,7 @@ int process_signal(struct process *sender, int32_t pid, int signal_number)
         return ERRNO_INVAL;
     if (pid > 0) {
         struct process *target = process_find(kernel, pid);
-        if (!target)
+        if (!target || !may_reach(sender, target))
             return ERRNO_SRCH;
         if (verdict == SIGNAL_KILLS)
             process_kill(target, 128 + (uint32_t)signal_number);

@@ -39,6 +39,19 @@ struct request {
     void (*scratch_free)(void *scratch);
 };
 
+/* What a process sees of the file tree; src/vfs/view.c says how. Counted. */
+struct view {
+    uint32_t refs;
+    void (*free)(struct view *view); /* the last reference is gone */
+};
+static inline struct view *view_ref(struct view *view)
+{
+    if (view)
+        view->refs++;
+    return view;
+}
+void view_unref(struct view *view); /* NULL is fine */
+
 enum process_state { PROCESS_RUNNABLE, PROCESS_WAITING, PROCESS_RUNNING, PROCESS_ZOMBIE };
 
 struct process {
@@ -57,6 +70,8 @@ struct process {
     bool started;       /* it was in the run queue once */
     uint32_t exit_code; /* once a zombie: 128 + signal if killed */
     char trap[160];     /* "" unless it trapped */
+    bool tied;          /* ends with its parent; what it starts is tied, too */
+    bool confined;      /* was handed less than its parent had: signals its own kin only */
     bool own_abi;       /* one of our guests: CAPFUL_AT_CWD and the "capful" module */
 
     struct image *image;
@@ -66,10 +81,13 @@ struct process {
 
     struct fdtab fds;
     struct file *cwd;      /* a directory */
+    struct view *view;     /* NULL: the whole tree */
     char *cwd_path;        /* its absolute path at the time of chdir */
     struct buf argv, envp; /* NUL-terminated strings laid end to end */
     uint32_t argc, envc;
-    void *tools; /* what src/tool keeps for it */
+    struct buf source;   /* the program text that its parent gave it, until it has fetched that */
+    struct file *report; /* where its value and error go: its parent reads the other end */
+    void *tools;         /* what src/tool keeps for it */
 
     struct request request;
     struct waiter waiters[2], *waiting; /* inline room; list of all that are queued */
@@ -89,8 +107,8 @@ void process_wake(struct process *process);
 bool process_charge(struct process *process, uint64_t bytes);
 
 /* A process without parent or the child of one, not yet runnable: the caller fills in argv, fds,
- * cwd, and then calls process_start, or process_discard. Group, cwd and tools come from the parent.
- * Errno: NOMEM, AGAIN at the limit of processes (which stops the run). */
+ * cwd, and then calls process_start, or process_discard. Group, cwd, view and tools come from the
+ * parent. Errno: NOMEM, AGAIN at the limit of processes (which stops the run). */
 int process_new(struct kernel *kernel, struct process *parent, struct image *image,
                 struct process **ret);
 /* engine->create, then the run queue. May be tried again after AGAIN (no slot). */
@@ -98,7 +116,8 @@ int process_start(struct process *process);
 /* The same for a copy of its parent that goes on at fn(arg). */
 int process_start_clone(struct process *process, uint32_t fn, uint32_t arg);
 void process_discard(struct process *process); /* one that never started */
-/* On the driver's stack only. Frees everything of it but its exit code; the caller of the current
+/* On the driver's stack only. Frees everything of it but its exit code, and ends the children that
+ * are tied to it, and theirs; the caller of the current
  * system call ends when that returns. Nothing happens to one that is dead. */
 void process_kill(struct process *process, uint32_t exit_code);
 struct process *process_find(struct kernel *kernel, int32_t pid); /* NULL; also finds zombies */
@@ -109,8 +128,8 @@ struct process *process_find(struct kernel *kernel, int32_t pid); /* NULL; also 
 int process_reap(struct process *parent, int32_t which, int32_t *ret_pid, uint32_t *ret_status);
 /* Sends a signal to one process (pid > 0), the caller's group (0), everyone but the first and the
  * caller (-1), or group -pid. There are no handlers: 1 to 15 (HUP … TERM) end a process, 0 only
- * looks, CHLD, CONT, URG and WINCH (16, 17, 22, 27 in WASI's numbers) do nothing. On the driver's
- * stack. Errno: INVAL, SRCH. */
+ * looks, CHLD, CONT, URG and WINCH (16, 17, 22, 27 in WASI's numbers) do nothing. A confined sender
+ * finds itself and its descendants only. On the driver's stack. Errno: INVAL, SRCH. */
 int process_signal(struct process *sender, int32_t pid, int signal_number);
 /* Moves `process` (the caller or its child) into a group. Errno: SRCH, PERM, INVAL. */
 int process_set_group(struct process *caller, int32_t pid, int32_t group);

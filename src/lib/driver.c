@@ -41,6 +41,22 @@ static void poll_commands(struct capful_run *run)
     stdio_input_ready(&run->stdio);
 }
 
+/* Hands the host every question that came up since: nobody can run, so all that will be asked at
+ * this moment has been. */
+static bool put_questions(struct capful_run *run)
+{
+    struct capful_question *questions[64];
+    struct tool_host *tools = run->sandbox->context.tools;
+    size_t n = 0;
+    while (n < 64 && (questions[n] = tool_next_question(tools)) != NULL)
+        n++;
+    if (n == 0)
+        return false;
+    kernel_pause_wall(&run->sandbox->kernel, clock_monotonic());
+    run->job.on_questions(run->job.context, questions, n);
+    return true;
+}
+
 /* Nobody can run. What could change that: a timer, a tool, input. Without any of them it is a
  * deadlock. */
 static bool idle(struct capful_run *run, enum capful_step *ret)
@@ -51,7 +67,9 @@ static bool idle(struct capful_run *run, enum capful_step *ret)
     int input_fd;
     bool tools_wait = tool_in_flight(tools);
     bool input_wait = stdio_wants_input(&run->stdio, &input_fd);
-    if (tool_has_host_calls(tools)) {
+    if (run->job.on_questions && put_questions(run))
+        return false;
+    if (tool_has_host_calls(tools) || tool_has_questions(tools)) {
         kernel_pause_wall(kernel, clock_monotonic());
         *ret = CAPFUL_STEP_CALLS;
         return true;

@@ -23,7 +23,7 @@ static int failed(struct capful_error *err, const char *what, const char *path, 
 /* Where a path from the host starts: the root for absolute ones, else /workspace. */
 static int start(struct capful_sandbox *sandbox, struct vfs_at *ret)
 {
-    ret->beneath = false;
+    *ret = (struct vfs_at){.dir = NULL};
     return vfs_open_directory(sandbox->context.vfs, STR("/workspace"), &ret->dir);
 }
 
@@ -202,7 +202,7 @@ int capful_file_list(struct capful_sandbox *sandbox, const char *path,
     for (size_t i = 0; e == 0 && i < names.count; i++) {
         struct file_stat stat;
         struct capful_stat public;
-        struct vfs_at at = {dir, false};
+        struct vfs_at at = {.dir = dir};
         int missing = vfs_stat(sandbox->context.vfs, at, str_of(names.list[i]), 0, &stat);
         if (missing != 0)
             continue; /* a mount changed under our hands: the entry is gone */

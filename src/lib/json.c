@@ -80,6 +80,10 @@ static void add_call(struct buf *out, const struct capful_record *call)
     add_string(out, "outcome", outcome_name(call->outcome));
     if (call->message)
         add_string(out, "message", call->message);
+    if (call->would_deny)
+        add_string(out, "would_deny", call->would_deny);
+    if (call->grant)
+        add_string(out, "grant", call->grant);
     buf_printf(out, ",\"start_ns\":%llu,\"end_ns\":%llu,\"result_bytes\":%zu}",
                (unsigned long long)call->start, (unsigned long long)call->end, call->result_len);
 }
@@ -107,6 +111,16 @@ static void add_usage(struct buf *out, const struct capful_usage *u)
     buf_add_char(out, '}');
 }
 
+static const char *mode_name(enum capful_mode mode)
+{
+    switch (mode) {
+    case CAPFUL_WATCH: return "watch";
+    case CAPFUL_DRY_RUN: return "dry_run";
+    case CAPFUL_ENFORCE: break;
+    }
+    return "enforce";
+}
+
 void result_write_json(struct capful_result *result, struct buf *out)
 {
     buf_printf(out,
@@ -125,6 +139,7 @@ void result_write_json(struct capful_result *result, struct buf *out)
         buf_add_text(out, ",\"error\":null");
     add_string(out, "message", result->message);
     add_string(out, "limit", result->limit);
+    add_string(out, "mode", mode_name(result->mode));
     buf_add_text(out, ",\"calls\":[");
     for (size_t i = 0; i < result->calls.n; i++) {
         if (i)

@@ -79,6 +79,14 @@ static bool set_message(struct capful_result *result, const char *format, const 
     return result->message != NULL;
 }
 
+void result_fault(struct capful_result *result, const char *what, const char *why)
+{
+    result->status = CAPFUL_FAULT;
+    result->exit_code = 125;
+    result->has_value = false;
+    set_message(result, "%s%s", what, why);
+}
+
 static bool decide_ended(struct capful_result *result, struct capful_run *run)
 {
     struct kernel *kernel = &run->sandbox->kernel;
@@ -167,6 +175,7 @@ int result_make(struct capful_run *run, struct capful_result **ret, struct capfu
         capful_result_free(result);
         return err_nomem(err);
     }
+    result->mode = run_mode(run);
     tool_records_take(sandbox->context.tools, &result->calls);
     *ret = result;
     return 0;
@@ -175,6 +184,11 @@ int result_make(struct capful_run *run, struct capful_result **ret, struct capfu
 enum capful_status capful_result_status(const struct capful_result *result)
 {
     return result->status;
+}
+
+enum capful_mode capful_result_mode(const struct capful_result *result)
+{
+    return result->mode;
 }
 
 int capful_result_exit_code(const struct capful_result *result)

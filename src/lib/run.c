@@ -7,9 +7,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "audit/audit.h"
 #include "base/errno_text.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "policy/store.h"
 #include "syscall/calls.h"
 
 void capful_job_init(struct capful_job *job)
@@ -240,6 +243,162 @@ static int load_image(struct capful_run *run, struct image **ret, struct capful_
     return *ret ? 0 : CAPFUL_EENGINE;
 }
 
+/* A JSON object that the host gave; NULL is fine. */
+static int check_object(const char *what, const char *text, struct str *ret,
+                        struct capful_error *err)
+{
+    struct json_problem problem;
+    struct json json;
+    if (!text)
+        return 0;
+    struct str whole = str_of(text);
+    if (!json_parse(whole, JSON_STRICT | JSON_UNIQUE_KEYS, TOOL_DEPTH, &json, &problem))
+        return problem.nomem
+                   ? err_nomem(err)
+                   : err_set(err, CAPFUL_EINVAL, "the %s are not valid JSON, byte %zu: %s", what,
+                             problem.offset + 1, problem.text);
+    bool object = yyjson_is_obj(json.root);
+    json_release(&json);
+    if (!object)
+        return err_set(err, CAPFUL_EINVAL, "the %s must be a JSON object", what);
+    *ret = whole;
+    return 0;
+}
+
+/* The keys of the host's facts; their values are not recorded. Borrowed from `facts`. */
+static size_t fact_keys(const struct json *facts, struct str *ret, size_t room)
+{
+    size_t n = 0;
+    yyjson_obj_iter iter;
+    yyjson_obj_iter_init(facts->root, &iter);
+    for (yyjson_val *key; n < room && (key = yyjson_obj_iter_next(&iter));)
+        ret[n++] = json_str(key);
+    return n;
+}
+
+enum capful_mode run_mode(const struct capful_run *run)
+{
+    const struct capful_policy *policy = run->sandbox->policy;
+    if (run->job.dry_results)
+        return CAPFUL_DRY_RUN;
+    return policy && policy->watch ? CAPFUL_WATCH : CAPFUL_ENFORCE;
+}
+
+static int begin_audit(struct capful_run *run, struct str facts, struct capful_error *err)
+{
+    static const enum audit_mode modes[] = {[CAPFUL_ENFORCE] = AUDIT_ENFORCE,
+                                            [CAPFUL_WATCH] = AUDIT_WATCH,
+                                            [CAPFUL_DRY_RUN] = AUDIT_DRY_RUN};
+    const struct capful_job *job = &run->job;
+    const struct capful_policy *policy = run->sandbox->policy;
+    struct str keys[256];
+    struct json json = {NULL, NULL, 0};
+    if (!policy || !policy->audit)
+        return 0;
+    struct audit_run_info info = {
+        .program = str_of(job->name ? job->name : "<eval>"),
+        .code = {job->source ? job->source : "", job->source_len},
+        .policy = policy->digest,
+        .limits = &run->sandbox->kernel.limits,
+        .mode = modes[run_mode(run)],
+        .context = keys,
+    };
+    if (run->account)
+        info.account = str_of(run->account);
+    if (facts.ptr && !json_parse(facts, JSON_CHECKED, TOOL_DEPTH, &json, NULL))
+        return err_nomem(err);
+    info.n_context = json.root ? fact_keys(&json, keys, 256) : 0;
+    int failed = audit_run_begin(policy->audit, &info, &run->audit, err);
+    json_release(&json);
+    return failed;
+}
+
+/* What decisions of this run look at. */
+static int set_circumstances(struct capful_run *run, struct capful_error *err)
+{
+    const struct capful_job *job = &run->job;
+    const struct capful_policy *policy = run->sandbox->policy;
+    struct tool_circumstances c = {.watch = policy && policy->watch,
+                                   .can_ask =
+                                       job->on_questions || (job->flags & CAPFUL_TAKE_QUESTIONS)};
+    int failed = check_object("facts", job->facts, &c.context, err);
+    if (!failed)
+        failed = check_object("dry results", job->dry_results, &c.canned, err);
+    if (failed)
+        return failed;
+    if (job->account && policy && !job->dry_results) {
+        size_t len = strlen(job->account);
+        if (len == 0 || len > STORE_NAME_MAX)
+            return err_set(err, CAPFUL_EINVAL, "the name of an account has 1 to %d bytes",
+                           STORE_NAME_MAX);
+        run->account = mem_strdup(job->account);
+        if (!run->account)
+            return err_nomem(err);
+        c.account = policy->accounts;
+        c.account_name = str_of(run->account);
+    }
+    struct grant **grants = NULL;
+    failed = begin_audit(run, c.context, err);
+    if (!failed && job->grants)
+        failed = grants_of_job(policy, job, &grants, err);
+    if (!failed) {
+        c.audit = run->audit;
+        c.grants = grants;
+        c.n_grants = job->n_grants;
+        failed = tool_configure(run->sandbox->context.tools, &c);
+        if (failed == CAPFUL_EFILE && c.account)
+            failed = err_set(err, failed, "what the account has touched cannot be read: %s",
+                             store_problem(c.account));
+        else if (failed)
+            failed = err_nomem(err);
+    }
+    mem_free(grants);
+    return failed;
+}
+
+/* Which mounts the run has written. */
+static int record_mounts(struct capful_run *run, struct capful_error *err)
+{
+    static const char *const modes[] = {
+        [CAPFUL_MOUNT_RO] = "ro", [CAPFUL_MOUNT_RW] = "rw", [CAPFUL_MOUNT_OVERLAY] = "overlay"};
+    const struct capful_sandbox *sandbox = run->sandbox;
+    for (size_t i = 0; sandbox->mounts_written && i < sandbox->policy->n_mounts; i++) {
+        const struct policy_mount *mount = &sandbox->policy->mounts[i];
+        struct audit_mount record = {.guest = str_of(mount->guest_path),
+                                     .mode = str_of(modes[mount->mode])};
+        if (!(sandbox->mounts_written[i / 64] >> (i % 64) & 1))
+            continue;
+        if (mount->host_path)
+            record.host = str_of(mount->host_path);
+        int failed = audit_mount(run->audit, &record, err);
+        if (failed)
+            return failed;
+    }
+    return 0;
+}
+
+/* The last record. Where it cannot be written, the result says so, whatever else it would say. */
+static void end_audit(struct capful_run *run, struct capful_result *result)
+{
+    struct capful_error err;
+    const struct kernel *kernel = &run->sandbox->kernel;
+    struct audit_run_end end = {
+        .status = result->status, .exit_code = result->exit_code, .usage = &result->usage};
+    if (!run->audit)
+        return;
+    if (result->limit)
+        end.limit = str_of(result->limit);
+    if (result->message)
+        end.message = str_of(result->message);
+    int failed = record_mounts(run, &err);
+    if (!failed && kernel->stop == STOP_LIMIT)
+        failed = audit_limit(run->audit, end.limit, str_of(kernel->stop_text), &err);
+    if (!failed)
+        failed = audit_run_end(run->audit, &end, &err);
+    if (failed)
+        result_fault(result, "the audit log cannot be written: ", err.text);
+}
+
 /* The kernel begins first, so that a cancel counts from here on, however long the engine takes to
  * start. */
 static int prepare(struct capful_run *run, struct capful_error *err)
@@ -249,6 +408,9 @@ static int prepare(struct capful_run *run, struct capful_error *err)
     const struct capful_job *job = &run->job;
     struct image *image = NULL;
     kernel_begin(kernel);
+    if (sandbox->mounts_written)
+        memset(sandbox->mounts_written, 0,
+               (sandbox->policy->n_mounts / 64 + 1) * sizeof *sandbox->mounts_written);
     if (job->flags & CAPFUL_HAS_SEED)
         kernel_seed(kernel, job->seed);
     if (job->flags & CAPFUL_HAS_CLOCK) {
@@ -257,7 +419,9 @@ static int prepare(struct capful_run *run, struct capful_error *err)
     }
     io_begin(sandbox, job);
     tool_begin(sandbox->context.tools, job->on_call, job->context);
-    int result = load_image(run, &image, err);
+    int result = set_circumstances(run, err);
+    if (result == 0)
+        result = load_image(run, &image, err);
     if (result == 0)
         result = start_process(run, image, err);
     if (result != 0)
@@ -275,6 +439,8 @@ static void run_free(struct capful_run *run)
         close(run->epoll_fd);
     engine_image_free(run->loaded);
     stdio_release(&run->stdio);
+    audit_run_free(run->audit);
+    mem_free(run->account);
     sandbox->run = NULL;
     mem_free(run);
 }
@@ -320,6 +486,13 @@ enum capful_step capful_run_step(struct capful_run *run)
 struct capful_call *capful_run_next_call(struct capful_run *run)
 {
     return tool_next_host_call(run->sandbox->context.tools);
+}
+
+struct capful_question *capful_run_next_question(struct capful_run *run)
+{
+    if (run->job.on_questions || !(run->job.flags & CAPFUL_TAKE_QUESTIONS))
+        return NULL;
+    return tool_next_question(run->sandbox->context.tools);
 }
 
 int capful_run_fd(const struct capful_run *run)
@@ -374,6 +547,7 @@ int capful_run_finish(struct capful_run *run, struct capful_result **ret, struct
     int status = result_make(run, &result, err);
     if (status == 0) {
         result->usage = usage;
+        end_audit(run, result);
         *ret = result;
     }
     end(sandbox);
@@ -396,6 +570,9 @@ int capful_run(struct capful_sandbox *sandbox, const struct capful_job *job,
             capful_call_fail(call, "no_function",
                              "this tool has no function: the host must drive the run step by step",
                              NULL);
+        struct capful_question *question;
+        while (step == CAPFUL_STEP_CALLS && (question = capful_run_next_question(run)) != NULL)
+            capful_question_refuse(question, "nobody takes questions of this run", NULL);
         if (step == CAPFUL_STEP_WAIT)
             capful_run_wait(run);
     }

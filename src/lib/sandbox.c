@@ -5,9 +5,13 @@
 
 #include "base/mem.h"
 #include "engine/engine.h"
+#include "policy/store.h"
 
 struct capful_snapshot {
     struct vfs_snapshot *tree;
+    /* What had been touched by those who wrote it goes with it. */
+    label_set touched;
+    struct capful_policy *policy; /* whose labels they are; NULL: none */
 };
 
 /* "program" is what `capful exec` was given; the others are in the library. */
@@ -25,10 +29,44 @@ static int add_pages(struct capful_sandbox *sandbox, struct capful_error *err)
     const struct toolset *set = tool_host_set(tools);
     for (size_t i = 0; set && i < toolset_count(set); i++) {
         const struct tool *tool = toolset_at(set, i);
-        if (tool->grant.given &&
+        if (tool_granted(tool) &&
             vfs_add_page(sandbox->context.vfs, tool_page_name(tool), tool_page_make, tools) != 0)
             return err_nomem(err);
     }
+    return 0;
+}
+
+/* ---- mounts with labels, or whose first write is recorded */
+
+static void mount_reached(void *context, uint32_t id)
+{
+    const struct capful_sandbox *sandbox = context;
+    if (sandbox->run) /* else it is the host that looks */
+        tool_reach(sandbox->context.tools, sandbox->policy->mounts[id].labels);
+}
+
+static bool mount_may_write(void *context, uint32_t id)
+{
+    struct capful_sandbox *sandbox = context;
+    if (!sandbox->run)
+        return true;
+    if (!tool_may_write(sandbox->context.tools, sandbox->policy->mounts[id].labels))
+        return false;
+    sandbox->mounts_written[id / 64] |= UINT64_C(1) << (id % 64);
+    return true;
+}
+
+static int watch_mounts(struct capful_sandbox *sandbox)
+{
+    static const struct vfs_watch watch = {mount_reached, mount_may_write};
+    const struct capful_policy *policy = sandbox->policy;
+    sandbox->mounts_written = mem_array(policy->n_mounts / 64 + 1, sizeof(uint64_t));
+    if (!sandbox->mounts_written)
+        return CAPFUL_ENOMEM;
+    vfs_set_watch(sandbox->context.vfs, &watch, sandbox);
+    for (size_t i = 0; i < policy->n_mounts; i++)
+        if (policy->mounts[i].labels || policy->audit)
+            vfs_watch_mount(sandbox->context.vfs, policy->mounts[i].guest_path, (uint32_t)i);
     return 0;
 }
 
@@ -44,6 +82,8 @@ static int mount_all(struct capful_sandbox *sandbox, struct capful_error *err)
         if (result != 0)
             return result;
     }
+    if (policy && policy->n_mounts > 0 && watch_mounts(sandbox) != 0)
+        return err_nomem(err);
     return add_pages(sandbox, err);
 }
 
@@ -97,6 +137,7 @@ int capful_sandbox_free(struct capful_sandbox *sandbox)
     tool_host_free(sandbox->context.tools);
     kernel_release(&sandbox->kernel);
     capful_policy_unref(sandbox->policy);
+    mem_free(sandbox->mounts_written);
     mem_free(sandbox);
     return 0;
 }
@@ -114,8 +155,29 @@ int capful_sandbox_reset(struct capful_sandbox *sandbox, struct capful_error *er
     int result = vfs_reset(sandbox->context.vfs);
     if (result != 0)
         return err_nomem(err);
-    tool_host_reset(sandbox->context.tools);
     return 0;
+}
+
+int capful_sandbox_forget(struct capful_sandbox *sandbox, const char *account, uint32_t what,
+                          struct capful_error *err)
+{
+    struct tool_host *tools = sandbox->context.tools;
+    bool use = what == 0 || (what & CAPFUL_FORGET_USE);
+    bool touched = what == 0 || (what & CAPFUL_FORGET_TOUCHED);
+    struct store *store = tool_sandbox_store(tools);
+    struct str name = STR("sandbox");
+    if (sandbox->run)
+        return busy(err);
+    if (account) {
+        name = str_of(account);
+        store = sandbox->policy ? sandbox->policy->accounts : NULL;
+        if (name.len == 0 || name.len > STORE_NAME_MAX)
+            return err_set(err, CAPFUL_EINVAL, "the name of an account has 1 to %d bytes",
+                           STORE_NAME_MAX);
+    }
+    if (tool_forget(tools, store, name, use, touched))
+        return 0;
+    return err_set(err, CAPFUL_EFILE, "the account cannot be cleared: %s", store_problem(store));
 }
 
 void capful_sandbox_cancel(struct capful_sandbox *sandbox, int signal_number)
@@ -136,8 +198,24 @@ int capful_snapshot_take(struct capful_sandbox *sandbox, struct capful_snapshot 
         mem_free(snapshot);
         return err_nomem(err);
     }
+    snapshot->touched = tool_touched(sandbox->context.tools);
+    snapshot->policy = sandbox->policy ? capful_policy_ref(sandbox->policy) : NULL;
     *ret = snapshot;
     return 0;
+}
+
+/* Labels of one policy as another knows them: by name. What it does not know it has no rule for. */
+static label_set translate(const struct capful_policy *from, label_set labels,
+                           const struct capful_policy *to)
+{
+    label_set set = 0;
+    if (!from || !to || from == to)
+        return to ? labels : 0;
+    const struct labels *theirs = &toolset_authority(from->tools)->labels;
+    for (size_t i = 0; i < theirs->n; i++)
+        if (labels >> i & 1)
+            set |= label_find(&toolset_authority(to->tools)->labels, str_of(theirs->names[i]));
+    return set;
 }
 
 int capful_snapshot_restore(struct capful_sandbox *sandbox, const struct capful_snapshot *snapshot,
@@ -152,6 +230,8 @@ int capful_snapshot_restore(struct capful_sandbox *sandbox, const struct capful_
         return err_set(
             err, result,
             "the snapshot does not fit this sandbox: other overlay mounts, or over its limits");
+    tool_touch(sandbox->context.tools,
+               translate(snapshot->policy, snapshot->touched, sandbox->policy));
     return 0;
 }
 
@@ -160,5 +240,6 @@ void capful_snapshot_free(struct capful_snapshot *snapshot)
     if (!snapshot)
         return;
     vfs_snapshot_free(snapshot->tree);
+    capful_policy_unref(snapshot->policy);
     mem_free(snapshot);
 }

@@ -13,8 +13,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "capful/capful.h"
-#include "kernel/kernel.h"
 #include "config/policy.h"
+#include "kernel/kernel.h"
 #include "syscall/context.h"
 #include "syscall/run_io.h"
 #include "tool/tool.h"
@@ -27,6 +27,7 @@ struct capful_sandbox {
     struct kernel kernel;
     struct run_io io;
     struct capful_policy *policy; /* NULL: no tools, no mounts, default limits */
+    uint64_t *mounts_written;     /* one bit a mount of the policy, of the run; NULL: no mounts */
     struct capful_run *run;       /* under way, else NULL */
     _Atomic int wake_fd; /* eventfd of the run under way, -1 none: written by other threads */
 };
@@ -60,7 +61,9 @@ struct stdio_end {
 struct capful_run {
     struct capful_sandbox *sandbox;
     struct capful_job job;
-    struct image *loaded; /* image of CAPFUL_WASM, freed at the end */
+    struct audit_run *audit; /* NULL: nothing is recorded */
+    char *account;           /* a copy of the job's; NULL: the sandbox is the account */
+    struct image *loaded;    /* image of CAPFUL_WASM, freed at the end */
     struct stdio stdio;
     struct stdio_end ends[3];
     int epoll_fd;     /* made when the host asks for a descriptor */
@@ -84,11 +87,21 @@ enum capful_step driver_step(struct capful_run *run);
 void driver_wait(struct capful_run *run);
 int driver_epoll(struct capful_run *run);
 
+/* grants.c: those of a job as the tools know them; mem_free. */
+int grants_of_job(const struct capful_policy *policy, const struct capful_job *job,
+                  struct grant ***ret, struct capful_error *err);
+/* run.c */
+enum capful_mode run_mode(const struct capful_run *run);
+
+/* run.c */
+enum capful_mode run_mode(const struct capful_run *run);
+
 /* result.c */
 struct capful_result {
     enum capful_status status;
     int exit_code;
     bool has_value, has_error;
+    enum capful_mode mode; /* how the policy was applied */
     struct buf value, out, err;
     char *message, *limit;
     struct capful_script_error error;
@@ -97,6 +110,8 @@ struct capful_result {
     struct tool_records calls;
     struct buf json, text;
 };
+/* Our side failed after the run: the result says that and nothing else. */
+void result_fault(struct capful_result *result, const char *what, const char *why);
 int result_make(struct capful_run *run, struct capful_result **ret, struct capful_error *err);
 void result_write_json(struct capful_result *result, struct buf *out);
 void result_write_text(const struct capful_result *result, struct buf *out);

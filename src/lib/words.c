@@ -24,14 +24,32 @@ static const char *outcome_words(enum capful_outcome outcome)
     return "was cut off: it may or may not have been done; find out before you repeat it";
 }
 
+/* What nobody may overlook. */
+static void add_mode(const struct capful_result *result, struct buf *out)
+{
+    if (result->mode == CAPFUL_DRY_RUN)
+        buf_add_text(out, "DRY RUN: no tool was called; results were made up.\n");
+    if (result->mode != CAPFUL_WATCH)
+        return;
+    buf_add_text(out, "THE POLICY ONLY WATCHED: nothing was denied by it.\n");
+    for (size_t i = 0; i < result->calls.n; i++) {
+        const struct capful_record *call = tool_records_at(&result->calls, i);
+        if (call->would_deny)
+            buf_printf(out, "- %s(%s) would be denied: %s\n", call->tool, call->arguments,
+                       call->would_deny);
+    }
+}
+
 void result_write_text(const struct capful_result *result, struct buf *out)
 {
+    add_mode(result, out);
+    size_t start = out->len;
     if (result->has_value)
         add_block(out, "value", buf_str(&result->value));
     add_block(out, "stdout", buf_str(&result->out));
     add_block(out, "stderr", buf_str(&result->err));
     if (result->status == CAPFUL_OK) {
-        if (out->len == 0)
+        if (out->len == start)
             buf_add_text(out, "ok, without output\n");
         return;
     }

@@ -36,6 +36,15 @@
 #define RIGHTS_WRITING                                                                             \
     (CAPFUL_RIGHT_FD_WRITE | CAPFUL_RIGHT_FD_ALLOCATE | CAPFUL_RIGHT_FD_FILESTAT_SET_SIZE)
 
+/* What a directory or file that was handed on to be read does not give. */
+#define RIGHTS_CHANGING                                                                            \
+    (RIGHTS_WRITING | CAPFUL_RIGHT_PATH_CREATE_DIRECTORY | CAPFUL_RIGHT_PATH_CREATE_FILE |         \
+     CAPFUL_RIGHT_PATH_LINK_SOURCE | CAPFUL_RIGHT_PATH_LINK_TARGET |                               \
+     CAPFUL_RIGHT_PATH_RENAME_SOURCE | CAPFUL_RIGHT_PATH_RENAME_TARGET |                           \
+     CAPFUL_RIGHT_PATH_FILESTAT_SET_SIZE | CAPFUL_RIGHT_PATH_FILESTAT_SET_TIMES |                  \
+     CAPFUL_RIGHT_FD_FILESTAT_SET_TIMES | CAPFUL_RIGHT_PATH_SYMLINK |                              \
+     CAPFUL_RIGHT_PATH_REMOVE_DIRECTORY | CAPFUL_RIGHT_PATH_UNLINK_FILE)
+
 /* All that can be done with this open file: the rights to give with a file that the host opened. */
 uint64_t rights_of_file(const struct file *file);
 
@@ -57,6 +66,9 @@ static inline int sys_vfs_result(int result)
 /* Waits until the file may be ready for `events`: SYS_PARK, or AGAIN where it is set not to wait.
  */
 int sys_wait_for(struct process *process, struct file *file, unsigned events);
+/* Lists of strings for a child, charged to it. NOMEM. */
+int sys_give_strings(struct process *child, struct str argv, uint32_t argc, struct str envp,
+                     uint32_t envc);
 /* Opens a directory by a path of the caller for chdir: *ret_path is its absolute path (mem_free).
  * SYS_PARK too. */
 int sys_open_cwd(struct process *process, struct str path, struct file **ret, char **ret_path);

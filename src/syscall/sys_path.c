@@ -182,6 +182,8 @@ int sys_path_open(struct process *process, const uint64_t *args)
     if (result != 0)
         return sys_vfs_result(result);
     uint64_t inheriting = file->ops->type == FILE_DIRECTORY ? open.inheriting : 0;
+    if (file->read_only)
+        inheriting &= ~RIGHTS_CHANGING;
     result = fdtab_insert(&process->fds, file, open.rights & rights_of_file(file), inheriting, 0,
                           &number);
     if (result != 0) {
@@ -198,7 +200,7 @@ int sys_open_cwd(struct process *process, struct str path, struct file **ret, ch
     struct vfs *vfs = vfs_of(process);
     if (!process->cwd)
         return ERRNO_NOENT;
-    int result = vfs_open(vfs, (struct vfs_at){process->cwd, false}, path,
+    int result = vfs_open(vfs, (struct vfs_at){process->cwd, false, process->view}, path,
                           VFS_FOLLOW | VFS_DIRECTORY, 0, true, false, &file);
     if (result != 0)
         return sys_vfs_result(result);

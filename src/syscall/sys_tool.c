@@ -1,10 +1,14 @@
 /* Tool calls: text is copied out of guest memory, the rest is src/tool's. */
-#include "syscall/calls.h"
-#include "tool/tool.h"
+#include <string.h>
 
-#define NO_FD        UINT32_MAX
-#define LIST_MAX     (64u << 20)
-#define NAME_LEN_MAX 65536u
+#include "syscall/calls.h"
+#include "tool/cap.h"
+
+#define NO_FD         UINT32_MAX
+#define LIST_MAX      (64u << 20)
+#define NAME_LEN_MAX  65536u
+#define WAITS_MAX     1024u
+#define NARROWING_MAX 65536u
 
 static int get_tools(const struct process *process, struct tool_host **ret)
 {
@@ -40,6 +44,72 @@ int sys_call_start(struct process *process, const uint64_t *args)
     return 0;
 }
 
+int sys_call_handle(struct process *process, const uint64_t *args)
+{
+    struct str arguments;
+    struct tool_host *tools;
+    uint32_t id;
+    int result = get_tools(process, &tools);
+    if (result == 0)
+        result = gmem_text(process, gptr(args[1]), (uint32_t)args[2], UINT32_MAX, ERRNO_2BIG,
+                           &arguments);
+    if (result == 0 && !gmem_span(process, gptr(args[3]), sizeof id))
+        result = ERRNO_FAULT;
+    if (result == 0)
+        result = tool_call_start_handle(tools, process, (uint32_t)args[0], arguments, &id);
+    if (result != 0)
+        return result;
+    gmem_put32(process, gptr(args[3]), id);
+    return 0;
+}
+
+static int narrow(struct tool_host *tools, struct process *process, const uint64_t *args,
+                  struct buf *why)
+{
+    struct str name = {"", 0}, narrowing;
+    struct tool_cap *from, *cap;
+    uint32_t handle;
+    int result = args[2] ? 0 : get_name(process, args[0], args[1], &name);
+    if (result == 0)
+        result = gmem_text(process, gptr(args[3]), (uint32_t)args[4], NARROWING_MAX, ERRNO_2BIG,
+                           &narrowing);
+    if (result == 0)
+        result = tool_cap_get(tools, process, name, (uint32_t)args[2], &from);
+    if (result != 0)
+        return result;
+    result = tool_cap_narrow(tools, process, from, narrowing, &cap, why);
+    tool_cap_unref(from);
+    if (result != 0)
+        return result;
+    result = tool_cap_keep(process, cap, &handle);
+    if (result != 0)
+        tool_cap_unref(cap);
+    else
+        gmem_put32(process, gptr(args[5]), handle);
+    return result;
+}
+
+int sys_tool_narrow(struct process *process, const uint64_t *args)
+{
+    struct tool_host *tools;
+    struct buf why = BUF_INIT(TOOL_WHY_MAX);
+    uint32_t size = (uint32_t)args[7];
+    int result = get_tools(process, &tools);
+    char *out = gmem_span(process, gptr(args[6]), size);
+    if (result == 0 && (!out || !gmem_span(process, gptr(args[5]), sizeof(uint32_t))))
+        result = ERRNO_FAULT;
+    if (result != 0)
+        return result;
+    result = narrow(tools, process, args, &why);
+    if (size > 0) {
+        size_t len = why.len < size ? why.len : size - 1;
+        memcpy(out, buf_str(&why).ptr, len);
+        out[len] = 0;
+    }
+    buf_release(&why);
+    return result;
+}
+
 static int put_done(struct process *process, uint64_t to, const struct capful_done *done)
 {
     return gmem_write(process, gptr(to), done, sizeof *done) ? 0 : ERRNO_FAULT;
@@ -51,24 +121,73 @@ static int tell(struct tool_host *tools, struct process *process, const uint64_t
                 const struct capful_done *done)
 {
     struct str text;
-    if (done->len <= (uint32_t)args[4] && tool_call_take(tools, process, done->id, &text) == 0) {
-        int result = gmem_copy_out(process, gptr(args[3]), text);
+    if (done->len <= (uint32_t)args[3] && tool_call_take(tools, process, done->id, &text) == 0) {
+        int result = gmem_copy_out(process, gptr(args[2]), text);
         if (result != 0)
             return result;
         tool_call_forget(tools, process, done->id);
     }
-    return put_done(process, args[2], done);
+    return put_done(process, args[1], done);
 }
 
-/* Nothing to tell yet: waits for a call, the descriptor and the time. */
-static int wait_for_any(struct process *process, const struct fd *fd)
+/* Descriptors that a call waits for, besides answers: in guest memory, known to lie there. */
+struct waits {
+    uint8_t *list; /* struct capful_ready[n] */
+    uint32_t n;
+};
+
+static struct capful_ready wait_at(const struct waits *waits, uint32_t i)
 {
-    struct wait_queue *queue = NULL;
+    struct capful_ready one;
+    memcpy(&one, waits->list + i * sizeof one, sizeof one);
+    return one;
+}
+
+static int get_waits(struct process *process, uint64_t list, uint64_t n, struct waits *ret)
+{
+    struct fd *fd;
+    ret->n = (uint32_t)n;
+    if (ret->n > WAITS_MAX)
+        return ERRNO_INVAL;
+    ret->list = gmem_span(process, gptr(list), ret->n * sizeof(struct capful_ready));
+    if (!ret->list)
+        return ERRNO_FAULT;
+    for (uint32_t i = 0; i < ret->n; i++) {
+        struct capful_ready one = wait_at(ret, i);
+        if (one.events == 0 || one.events & ~(unsigned)(READY_IN | READY_OUT))
+            return ERRNO_INVAL;
+        int result = sys_get_fd(process, one.fd, CAPFUL_RIGHT_POLL_FD_READWRITE, &fd);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+/* Notes at each whether it is ready; true if one is. */
+static bool look_at_waits(struct process *process, const struct waits *waits)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < waits->n; i++) {
+        struct capful_ready one = wait_at(waits, i);
+        struct file *file = fdtab_get(&process->fds, one.fd)->file;
+        one.ready = (uint16_t)(file_ready(file) & (one.events | (unsigned)READY_HUP));
+        any |= one.ready != 0;
+        memcpy(waits->list + i * sizeof one, &one, sizeof one);
+    }
+    return any;
+}
+
+/* Nothing to tell yet: waits for a call, the descriptors and the time. */
+static int wait_for_any(struct process *process, const struct waits *waits)
+{
     int result = wait_add(process, tool_call_queue(process));
-    if (result == 0 && fd && fd->file->ops->queue)
-        queue = fd->file->ops->queue(fd->file, READY_IN);
-    if (queue)
-        result = wait_add(process, queue);
+    for (uint32_t i = 0; result == 0 && i < waits->n; i++) {
+        struct capful_ready one = wait_at(waits, i);
+        struct file *file = fdtab_get(&process->fds, one.fd)->file;
+        struct wait_queue *queue = file->ops->queue ? file->ops->queue(file, one.events) : NULL;
+        if (queue)
+            result = wait_add(process, queue);
+    }
     if (result != 0) {
         wait_leave(process);
         return result;
@@ -88,29 +207,46 @@ static void set_deadline(struct process *process, int64_t timeout, uint64_t now)
         process->request.deadline = now + (uint64_t)timeout + (now == 0 && timeout == 0);
 }
 
-int sys_call_next(struct process *process, const uint64_t *args)
+/* The rest of call_next and call_wait; `args` are timeout, done, buffer, size. */
+static int next_or_wait(struct process *process, const uint64_t *args, const struct waits *waits)
 {
-    struct fd *fd = NULL;
-    struct capful_done done = {0, CAPFUL_CALL_NONE, 0, 0};
+    struct capful_done done;
     struct tool_host *tools;
+    int64_t timeout = (int64_t)args[0];
     int result = get_tools(process, &tools);
-    if (result == 0 && (uint32_t)args[0] != NO_FD)
-        result = sys_get_fd(process, args[0], CAPFUL_RIGHT_POLL_FD_READWRITE, &fd);
-    if (result == 0 && (!gmem_span(process, gptr(args[2]), sizeof done) ||
-                        !gmem_span(process, gptr(args[3]), (uint32_t)args[4])))
+    if (result == 0 && (!gmem_span(process, gptr(args[1]), sizeof done) ||
+                        !gmem_span(process, gptr(args[2]), (uint32_t)args[3])))
         result = ERRNO_FAULT;
     if (result != 0)
         return result;
-    if (tool_call_next(tools, process, &done))
+    bool ready = look_at_waits(process, waits);
+    if (tool_call_next(tools, process, &done)) {
+        done.fd_ready = ready;
         return tell(tools, process, args, &done);
-    done = (struct capful_done){0, CAPFUL_CALL_NONE, 0, 0};
-    uint64_t now = (int64_t)args[1] < 0 ? 0 : kernel_time_monotonic(process->kernel);
-    set_deadline(process, (int64_t)args[1], now);
-    done.fd_ready = fd && (file_ready(fd->file) & (READY_IN | READY_HUP));
-    bool hopeless = !fd && (int64_t)args[1] < 0 && !tool_call_pending(process);
-    if (done.fd_ready || hopeless || process->request.deadline <= now || (int64_t)args[1] == 0)
-        return put_done(process, args[2], &done);
-    return wait_for_any(process, fd);
+    }
+    done = (struct capful_done){0, CAPFUL_CALL_NONE, 0, ready};
+    uint64_t now = timeout < 0 ? 0 : kernel_time_monotonic(process->kernel);
+    set_deadline(process, timeout, now);
+    bool hopeless = waits->n == 0 && timeout < 0 && !tool_call_pending(process);
+    if (ready || hopeless || process->request.deadline <= now || timeout == 0)
+        return put_done(process, args[1], &done);
+    return wait_for_any(process, waits);
+}
+
+int sys_call_next(struct process *process, const uint64_t *args)
+{
+    struct capful_ready one = {(uint32_t)args[0], READY_IN, 0};
+    struct waits waits = {(uint8_t *)&one, (uint32_t)args[0] != NO_FD};
+    struct fd *fd;
+    int result = waits.n ? sys_get_fd(process, args[0], CAPFUL_RIGHT_POLL_FD_READWRITE, &fd) : 0;
+    return result != 0 ? result : next_or_wait(process, args + 1, &waits);
+}
+
+int sys_call_wait(struct process *process, const uint64_t *args)
+{
+    struct waits waits;
+    int result = get_waits(process, args[0], args[1], &waits);
+    return result != 0 ? result : next_or_wait(process, args + 2, &waits);
 }
 
 int sys_call_result(struct process *process, const uint64_t *args)

@@ -75,11 +75,13 @@ int syscall_exit(struct process *process, uint32_t code)
 
 uint64_t rights_of_file(const struct file *file)
 {
-    uint64_t rights = RIGHTS_STREAM;
+    uint64_t rights = file->ops->seekable ? RIGHTS_SEEKABLE : RIGHTS_STREAM;
     if (file->ops->type == FILE_DIRECTORY)
-        return RIGHTS_DIRECTORY;
-    if (file->ops->seekable)
-        rights = RIGHTS_SEEKABLE;
+        rights = RIGHTS_DIRECTORY;
+    if (file->read_only)
+        rights &= ~RIGHTS_CHANGING;
+    if (file->ops->type == FILE_DIRECTORY)
+        return rights;
     if (!file->readable)
         rights &= ~CAPFUL_RIGHT_FD_READ;
     if (!file->writable)
@@ -109,7 +111,7 @@ int sys_get_at(struct process *process, uint64_t number, uint64_t rights, struct
     if (process->own_abi && (uint32_t)number == CAPFUL_AT_CWD) {
         if (!process->cwd)
             return ERRNO_NOENT;
-        *ret = (struct vfs_at){process->cwd, false};
+        *ret = (struct vfs_at){process->cwd, false, process->view};
     } else {
         int result = sys_get_fd(process, number, 0, &fd);
         if (result != 0)
@@ -118,7 +120,7 @@ int sys_get_at(struct process *process, uint64_t number, uint64_t rights, struct
             return ERRNO_NOTDIR;
         if (rights & ~fd->rights)
             return ERRNO_NOTCAPABLE;
-        *ret = (struct vfs_at){fd->file, !process->own_abi};
+        *ret = (struct vfs_at){fd->file, !process->own_abi, process->view};
     }
     if (ret_fd)
         *ret_fd = fd;

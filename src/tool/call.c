@@ -25,9 +25,11 @@ void call_unref(struct capful_call *call)
     answer_release(&call->answer);
     answer_release(&call->result);
     mem_free((char *)call->record.message);
+    mem_free((char *)call->record.would_deny);
     if (call->tool_name != call->name)
         mem_free(call->tool_name);
     mem_free(call->own_arguments);
+    grant_unref(call->grant);
     mailbox_unref(call->mailbox);
     mem_free(call);
 }
@@ -125,7 +127,7 @@ int mailbox_new(struct capful_sandbox *sandbox, struct mailbox **ret)
     atomic_init(&mailbox->refs, 1);
     atomic_init(&mailbox->sandbox, sandbox);
     atomic_init(&mailbox->full, false);
-    list_init(&mailbox->answered);
+    list_init(&mailbox->letters);
     mailbox->event_fd = mailbox->event_write_fd = -1;
     *ret = mailbox;
     return 0;
@@ -152,22 +154,29 @@ static void signal_event(const struct mailbox *mailbox)
         ;
 }
 
-/* Takes the reference of the one who answered. */
-static void mailbox_post(struct mailbox *mailbox, struct capful_call *call)
+static void drop_letter(struct letter *letter)
+{
+    if (letter->is_question)
+        question_unref(LIST_ENTRY(letter, struct capful_question, mail));
+    else
+        call_unref(LIST_ENTRY(letter, struct capful_call, mail));
+}
+
+void mailbox_post(struct mailbox *mailbox, struct letter *letter)
 {
     mailbox_ref(mailbox); /* the driver may free call and sandbox as soon as it sees the answer */
     pthread_mutex_lock(&mailbox->lock);
     bool closed = mailbox->closed;
     if (!closed) {
-        bool was_empty = list_empty(&mailbox->answered);
-        list_append(&mailbox->answered, &call->mail);
+        bool was_empty = list_empty(&mailbox->letters);
+        list_append(&mailbox->letters, &letter->link);
         atomic_store_explicit(&mailbox->full, true, memory_order_release);
         if (was_empty && mailbox->event_write_fd >= 0)
             signal_event(mailbox);
     }
     pthread_mutex_unlock(&mailbox->lock);
     if (closed)
-        call_unref(call);
+        drop_letter(letter);
     mailbox_unref(mailbox);
 }
 
@@ -176,7 +185,7 @@ void mailbox_empty(struct mailbox *mailbox, struct list *to)
     if (!mailbox || !atomic_load_explicit(&mailbox->full, memory_order_acquire))
         return;
     pthread_mutex_lock(&mailbox->lock);
-    LIST_FOREACH (at, &mailbox->answered) {
+    LIST_FOREACH (at, &mailbox->letters) {
         list_remove(at);
         list_append(to, at);
     }
@@ -198,7 +207,7 @@ void mailbox_close(struct mailbox *mailbox)
     list_init(&left);
     mailbox_empty(mailbox, &left);
     pthread_mutex_lock(&mailbox->lock);
-    LIST_FOREACH (at, &mailbox->answered) {
+    LIST_FOREACH (at, &mailbox->letters) {
         list_remove(at);
         list_append(&left, at);
     }
@@ -211,7 +220,7 @@ void mailbox_close(struct mailbox *mailbox)
     mailbox->event_fd = mailbox->event_write_fd = -1;
     pthread_mutex_unlock(&mailbox->lock);
     LIST_FOREACH (late, &left)
-        call_unref(LIST_ENTRY(late, struct capful_call, mail));
+        drop_letter(LIST_ENTRY(late, struct letter, link));
     mailbox_unref(mailbox);
 }
 
@@ -239,7 +248,7 @@ int mailbox_event_fd(struct mailbox *mailbox)
         if (make_event(fds) == 0) {
             mailbox->event_fd = fds[0];
             mailbox->event_write_fd = fds[1];
-            if (!list_empty(&mailbox->answered))
+            if (!list_empty(&mailbox->letters))
                 signal_event(mailbox);
         }
     }
@@ -289,7 +298,7 @@ static void complete(struct capful_call *call)
 {
     struct mailbox *mailbox = call->mailbox;
     if (atomic_exchange(&call->phase, CALL_COMPLETE) == CALL_AWAITED)
-        mailbox_post(mailbox, call);
+        mailbox_post(mailbox, &call->mail);
     else
         call_unref(call);
 }

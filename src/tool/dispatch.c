@@ -1,13 +1,10 @@
-/* One call's life on the host's stack: decided, handed out, settled.
- *
- * Decisions are made one call at a time, so a budget that is looked at here cannot be passed by
- * calls made at the same time. Constraints, rates, approvals and the audit record have their place
- * in `decide`, between the grant and the tool.
- */
+/* One call's life on the host's stack: decided (judge.c), handed out, settled. Decisions are made
+ * one call at a time. */
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "tool/call.h"
+#include "tool/cap.h"
 #include "tool/schema.h"
 
 #define NOTHING ((struct str){"", 0})
@@ -36,13 +33,14 @@ void call_settle(struct tool_host *host, struct capful_call *call, enum capful_o
     struct tool_process *tools = call->process;
     host->now = now;
     list_remove(&call->link);
+    tool_cap_unref(TAKE(call->cap));
     call->place = PLACE_SETTLED;
     call->record.outcome = outcome;
     call->record.end = now - host->origin;
     call->record.message = TAKE(answer->message);
     call->record.result_len = answer->status == CAPFUL_CALL_OK ? answer->len : 0;
+    record_settled(host, call, answer, call->misfit);
     host->usage.result_bytes += call->record.result_len;
-    host->usage.denials += outcome == CAPFUL_CALL_REFUSED;
     list_remove(&call->mine);
     if (!tools) {
         answer_release(answer);
@@ -65,43 +63,57 @@ void call_settle(struct tool_host *host, struct capful_call *call, enum capful_o
         call_shorten(host, call);
 }
 
-static void settle_error(struct tool_host *host, struct capful_call *call,
-                         enum capful_outcome outcome, const char *code, struct str message,
-                         struct str data)
+void call_settle_error(struct tool_host *host, struct capful_call *call,
+                       enum capful_outcome outcome, const char *code, struct str message,
+                       struct str data)
 {
     struct answer answer = {CAPFUL_CALL_NONE, NULL, 0, NULL};
     answer_error(&answer, call->tool_name, code, message, data);
     call_settle(host, call, outcome, &answer, clock_monotonic());
 }
 
-__attribute__((format(printf, 5, 6))) static void
-settle_failed(struct tool_host *host, struct capful_call *call, enum capful_outcome outcome,
-              const char *code, const char *format, ...)
+void call_settle_failed(struct tool_host *host, struct capful_call *call,
+                        enum capful_outcome outcome, const char *code, const char *format, ...)
 {
     struct buf message = BUF_INIT(8192);
     va_list args;
     va_start(args, format);
     buf_vprintf(&message, format, args);
     va_end(args);
-    settle_error(host, call, outcome, code, buf_str(&message), NOTHING);
+    call_settle_error(host, call, outcome, code, buf_str(&message), NOTHING);
     buf_release(&message);
 }
 
-__attribute__((format(printf, 4, 5))) static void settle_denied(struct tool_host *host,
-                                                                struct capful_call *call,
-                                                                const char *code,
-                                                                const char *format, ...)
+/* A program that goes on trying is stopped. */
+static void count_denial(struct tool_host *host)
+{
+    uint64_t most = host->kernel->limits.denials;
+    if (++host->usage.denials > most)
+        kernel_stop_limit(host->kernel, "denials", "more than %llu denied tool calls",
+                          (unsigned long long)most);
+}
+
+void call_settle_denied(struct tool_host *host, struct capful_call *call, const char *code,
+                        struct str why)
 {
     struct buf message = BUF_INIT(8192);
     struct answer answer = {CAPFUL_CALL_NONE, NULL, 0, NULL};
-    va_list args;
-    va_start(args, format);
     buf_printf(&message, "%s denied: ", call->tool_name);
-    buf_vprintf(&message, format, args);
-    va_end(args);
+    buf_add_str(&message, why);
     answer_denied(&answer, call->tool_name, code, buf_str(&message));
+    count_denial(host);
     call_settle(host, call, CAPFUL_CALL_REFUSED, &answer, clock_monotonic());
     buf_release(&message);
+}
+
+/* The answer of a call that was made: its grant has a word in what the guest gets of it. */
+static void settle_made(struct tool_host *host, struct capful_call *call, struct answer *answer,
+                        uint64_t now)
+{
+    bool ok = answer->text && answer->status == CAPFUL_CALL_OK;
+    enum capful_outcome outcome = ok ? CAPFUL_CALL_DONE : CAPFUL_CALL_FAILED;
+    judge_answer(host, call, answer, &outcome);
+    call_settle(host, call, outcome, answer, now);
 }
 
 /* The answer of a call that is COMPLETE. */
@@ -109,141 +121,7 @@ static void settle_answered(struct tool_host *host, struct capful_call *call, ui
 {
     struct answer answer = call->answer;
     call->answer = (struct answer){CAPFUL_CALL_NONE, NULL, 0, NULL};
-    bool ok = answer.text && answer.status == CAPFUL_CALL_OK;
-    call_settle(host, call, ok ? CAPFUL_CALL_DONE : CAPFUL_CALL_FAILED, &answer, now);
-}
-
-/* ------------------------------------------------------------------ the decision */
-
-static void settle_unknown(struct tool_host *host, struct capful_call *call)
-{
-    enum { SHOWN = 10 };
-    struct buf message = BUF_INIT(8192);
-    const struct tool *near = toolset_nearest(host->set, str_of(call->name));
-    size_t granted = 0;
-    buf_printf(&message, "there is no tool \"%s\"", call->name);
-    if (near && near->grant.given)
-        buf_printf(&message, "; did you mean \"%s\"?", near->name);
-    else
-        buf_add_char(&message, '.');
-    for (size_t i = 0; i < toolset_count(host->set); i++) {
-        const struct tool *tool = toolset_at(host->set, i);
-        if (tool->grant.given && granted++ < SHOWN)
-            buf_printf(&message, "%s%s", granted == 1 ? " There are: " : ", ", tool->name);
-    }
-    if (granted > SHOWN)
-        buf_printf(&message, " and %zu more", granted - SHOWN);
-    else if (granted == 0)
-        buf_add_text(&message, " There are none.");
-    settle_error(host, call, CAPFUL_CALL_FAILED, "not_found", buf_str(&message), NOTHING);
-    buf_release(&message);
-}
-
-static bool name_tool(struct capful_call *call, const struct tool *tool)
-{
-    call->tool = tool;
-    if (strcmp(call->name, tool->name) == 0)
-        return true;
-    char *name = mem_strdup(tool->name);
-    if (!name)
-        return false;
-    call->record.tool = call->tool_name = name;
-    return true;
-}
-
-/* Arguments must be one object, each key once, as the schema wants it. What the checks need for
- * themselves is charged while they run. */
-static bool check_arguments(struct tool_host *host, struct capful_call *call,
-                            const struct tool *tool)
-{
-    struct str text = {call->arguments, call->argument_len};
-    struct json_problem problem;
-    struct json json;
-    size_t values;
-    if (!json_check(text, JSON_STRICT, TOOL_DEPTH, &values, &problem)) {
-        settle_failed(host, call, CAPFUL_CALL_FAILED, "schema",
-                      "%s: the arguments are not valid JSON, byte %zu: %s", tool->name,
-                      problem.offset + 1, problem.text);
-        return false;
-    }
-    if (!tool->schema && json_flat_unique(text))
-        return true;
-    uint64_t work = 2 * (uint64_t)text.len + 80 * (uint64_t)values;
-    if (!kernel_charge(host->kernel, work)) {
-        settle_failed(host, call, CAPFUL_CALL_FAILED, "too_large",
-                      "%s: no memory to check the arguments", tool->name);
-        return false;
-    }
-    bool ok = false;
-    char why[2048];
-    if (!json_parse(text, JSON_CHECKED | JSON_UNIQUE_KEYS, TOOL_DEPTH, &json, &problem)) {
-        settle_failed(host, call, CAPFUL_CALL_FAILED, "schema", "%s: %s", tool->name, problem.text);
-    } else {
-        bool object = yyjson_is_obj(json.root);
-        const char *kind = json_kind(json.root);
-        json_release(&json);
-        if (!object)
-            settle_failed(host, call, CAPFUL_CALL_FAILED, "schema",
-                          "%s: the arguments must be an object, not %s", tool->name, kind);
-        else if (tool->schema && !tool_schema_accepts(tool->schema, text, why, sizeof why))
-            settle_failed(host, call, CAPFUL_CALL_FAILED, "schema", "%s: %s", tool->name, why);
-        else
-            ok = true;
-    }
-    kernel_discharge(host->kernel, work);
-    return ok;
-}
-
-/* Counts the call. Nothing was done before, so nothing is given back if it is refused. */
-static bool reserve(struct tool_host *host, const struct tool *tool)
-{
-    if (!host->used) {
-        host->used = mem_array(toolset_count(host->set), sizeof *host->used);
-        if (!host->used)
-            return false;
-    }
-    host->used[tool->index]++;
-    return true;
-}
-
-/* True: allowed, and counted. False: settled. */
-static bool decide(struct tool_host *host, struct capful_call *call)
-{
-    const struct tool *tool = toolset_find(host->set, str_of(call->name));
-    if (!tool) {
-        settle_unknown(host, call);
-        return false;
-    }
-    if (!name_tool(call, tool)) {
-        kernel_stop_fault(host->kernel, "out of memory for a tool call");
-        settle_failed(host, call, CAPFUL_CALL_FAILED, "failed", "out of memory");
-        return false;
-    }
-    if (!tool->grant.given) {
-        settle_denied(host, call, "not_granted", "it is not granted");
-        return false;
-    }
-    if (tool_budget_left(host, tool) == 0) {
-        uint64_t most =
-            tool->max_calls < tool->grant.max_calls ? tool->max_calls : tool->grant.max_calls;
-        settle_denied(host, call, "budget", "its budget of %llu call%s is used up",
-                      (unsigned long long)most, most == 1 ? "" : "s");
-        return false;
-    }
-    if (call->too_large) {
-        settle_failed(host, call, CAPFUL_CALL_FAILED, "too_large",
-                      "%s: the arguments are over the limit of %llu bytes", tool->name,
-                      (unsigned long long)host->kernel->limits.argument);
-        return false;
-    }
-    if (!check_arguments(host, call, tool))
-        return false;
-    if (!reserve(host, tool)) {
-        kernel_stop_fault(host->kernel, "out of memory for the budgets of tools");
-        settle_failed(host, call, CAPFUL_CALL_FAILED, "failed", "out of memory");
-        return false;
-    }
-    return true;
+    settle_made(host, call, &answer, now);
 }
 
 /* ------------------------------------------------------------------ handing out */
@@ -254,7 +132,7 @@ static uint64_t deadline_of(const struct tool_host *host, const struct tool *too
     return __builtin_add_overflow(now, limit, &deadline) ? UINT64_MAX : deadline;
 }
 
-static void move(struct capful_call *call, struct list *to, enum call_place place)
+void call_move(struct capful_call *call, struct list *to, enum call_place place)
 {
     list_remove(&call->link);
     list_append(to, &call->link);
@@ -265,7 +143,7 @@ static void call_function(struct tool_host *host, struct capful_call *call)
 {
     const struct tool *tool = call->tool;
     uint64_t now = host->now;
-    move(call, &host->in_flight, PLACE_IN_FLIGHT);
+    call_move(call, &host->in_flight, PLACE_IN_FLIGHT);
     call->deadline = deadline_of(host, tool, now);
     call_ref(call);
     tool->call(call, tool->context);
@@ -283,21 +161,22 @@ static void start_command(struct tool_host *host, struct capful_call *call)
     struct json json;
     command_failure_init(&failure);
     if (!json_parse(text, JSON_CHECKED, TOOL_DEPTH, &json, NULL)) {
-        settle_failed(host, call, CAPFUL_CALL_FAILED, "failed", "%s: out of memory",
-                      call->tool_name);
+        call_settle_failed(host, call, CAPFUL_CALL_FAILED, "failed", "%s: out of memory",
+                           call->tool_name);
     } else {
         call->command = command_start(call->tool->command, json.root, text, call->id,
                                       call->result_limit, &failure);
         json_release(&json);
         if (call->command) {
-            move(call, &host->running, PLACE_RUNNING);
+            call_move(call, &host->running, PLACE_RUNNING);
             host->n_running++;
             call->deadline = deadline_of(host, call->tool, clock_monotonic());
             call->polled = NULL;
         } else {
             host->used[call->tool->index]--; /* it never reached the tool */
-            settle_failed(host, call, CAPFUL_CALL_FAILED, failure.code, "%s: %.*s", call->tool_name,
-                          (int)failure.message.len, buf_str(&failure.message).ptr);
+            call_settle_failed(host, call, CAPFUL_CALL_FAILED, failure.code, "%s: %.*s",
+                               call->tool_name, (int)failure.message.len,
+                               buf_str(&failure.message).ptr);
         }
     }
     command_failure_release(&failure);
@@ -314,28 +193,57 @@ static bool start_ready(struct tool_host *host)
     return any;
 }
 
-static void dispatch_one(struct tool_host *host, struct capful_call *call)
+/* A dry run: what would have been called is recorded, and answered from what was prepared. */
+static void answer_dry(struct tool_host *host, struct capful_call *call)
 {
-    call->record.start = host->now - host->origin;
-    if (!decide(host, call))
+    struct answer answer = {CAPFUL_CALL_NONE, NULL, 0, NULL};
+    yyjson_val *result = json_get(host->canned.root, str_of(call->tool_name));
+    size_t len = 4;
+    char *text = result ? json_write(result, &len) : mem_strdup("null");
+    if (text)
+        answer_result(&answer, call->tool_name, text, len, call->result_limit);
+    settle_made(host, call, &answer, clock_monotonic());
+}
+
+void call_hand_out(struct tool_host *host, struct capful_call *call)
+{
+    if (!record_allowed(host, call)) { /* what is not recorded does not happen */
+        call_settle_denied(host, call, "audit", STR("it cannot be recorded"));
         return;
-    if (call->own_arguments || call->tool->schema) /* else it took no time */
-        host->now = clock_monotonic();
+    }
     call->mailbox = mailbox_ref(host->mailbox);
     call->record.outcome = CAPFUL_CALL_STARTED;
     observe(host, call);
     call->record.outcome = CAPFUL_CALL_UNKNOWN;
+    if (host->dry) {
+        answer_dry(host, call);
+        return;
+    }
     switch (call->tool->kind) {
     case TOOL_CALLBACK: call_function(host, call); break;
     case TOOL_STEP:
         atomic_store(&call->phase, CALL_AWAITED);
         call->deadline = deadline_of(host, call->tool, host->now);
-        move(call, &host->for_host, PLACE_FOR_HOST);
+        call_move(call, &host->for_host, PLACE_FOR_HOST);
         break;
     case TOOL_COMMAND:
-        move(call, &host->ready, PLACE_READY);
+        call_move(call, &host->ready, PLACE_READY);
         start_ready(host);
         break;
+    }
+}
+
+static void dispatch_one(struct tool_host *host, struct capful_call *call)
+{
+    call->record.start = host->now - host->origin;
+    switch (judge(host, call)) {
+    case JUDGED_ALLOW:
+        if (call->own_arguments || call->tool->schema) /* else it took no time */
+            host->now = clock_monotonic();
+        call_hand_out(host, call);
+        break;
+    case JUDGED_ASK: call_move(call, &host->asking, PLACE_ASKING); break;
+    case JUDGED_NO: break;
     }
 }
 
@@ -354,6 +262,7 @@ bool tool_dispatch(struct tool_host *host, uint64_t now)
         kernel_stop_fault(host->kernel, "out of memory for tool calls");
         return false;
     }
+    any = question_settle(host);
     while (!list_empty(&host->queued) && !must_stop(host)) {
         dispatch_one(host, LIST_ENTRY(host->queued.next, struct capful_call, link));
         any = true;
@@ -371,7 +280,7 @@ struct capful_call *tool_next_host_call(struct tool_host *host)
     if (list_empty(&host->for_host))
         return NULL;
     struct capful_call *call = LIST_ENTRY(host->for_host.next, struct capful_call, link);
-    move(call, &host->in_flight, PLACE_IN_FLIGHT);
+    call_move(call, &host->in_flight, PLACE_IN_FLIGHT);
     return call_ref(call);
 }
 
@@ -384,8 +293,14 @@ bool tool_collect(struct tool_host *host)
     mailbox_empty(host->mailbox, &mail);
     bool any = false;
     LIST_FOREACH (at, &mail) {
-        struct capful_call *call = LIST_ENTRY(at, struct capful_call, mail);
-        list_remove(&call->mail);
+        struct letter *letter = LIST_ENTRY(at, struct letter, link);
+        list_remove(&letter->link);
+        if (letter->is_question) {
+            question_answered(host, letter);
+            any = true;
+            continue;
+        }
+        struct capful_call *call = LIST_ENTRY(letter, struct capful_call, mail);
         if (!call->abandoned) {
             settle_answered(host, call, clock_monotonic());
             any = true;
@@ -402,8 +317,9 @@ bool tool_queued(const struct tool_host *host)
 
 bool tool_in_flight(const struct tool_host *host)
 {
-    return !list_empty(&host->for_host) || !list_empty(&host->in_flight) ||
-           !list_empty(&host->ready) || !list_empty(&host->running);
+    return !list_empty(&host->asking) || !list_empty(&host->for_host) ||
+           !list_empty(&host->in_flight) || !list_empty(&host->ready) ||
+           !list_empty(&host->running);
 }
 
 int tool_event_fd(struct tool_host *host)
@@ -440,15 +356,13 @@ static void finish_command(struct tool_host *host, struct capful_call *call)
     host->n_running--;
     if (command_finish(TAKE(call->command), &text, &len, &failure)) {
         answer_result(&answer, call->tool_name, text, len, call->result_limit);
-        bool ok = answer.text && answer.status == CAPFUL_CALL_OK;
-        call_settle(host, call, ok ? CAPFUL_CALL_DONE : CAPFUL_CALL_FAILED, &answer,
-                    clock_monotonic());
+        settle_made(host, call, &answer, clock_monotonic());
     } else {
         struct buf message = BUF_INIT(16384);
         buf_printf(&message, "%s ", call->tool_name);
         buf_add_str(&message, buf_str(&failure.message));
-        settle_error(host, call, CAPFUL_CALL_FAILED, failure.code, buf_str(&message),
-                     buf_str(&failure.data));
+        call_settle_error(host, call, CAPFUL_CALL_FAILED, failure.code, buf_str(&message),
+                          buf_str(&failure.data));
         buf_release(&message);
     }
     command_failure_release(&failure);
@@ -495,6 +409,7 @@ static void earliest(const struct list *list, uint64_t *at)
 uint64_t tool_next_deadline(const struct tool_host *host)
 {
     uint64_t at = UINT64_MAX;
+    earliest(&host->asking, &at);
     earliest(&host->for_host, &at);
     earliest(&host->in_flight, &at);
     earliest(&host->running, &at);
@@ -506,8 +421,8 @@ static void settle_timeout(struct tool_host *host, struct capful_call *call,
 {
     uint64_t limit =
         call->tool->time_limit ? call->tool->time_limit : host->kernel->limits.tool_time;
-    settle_failed(host, call, outcome, "timeout", "%s did not answer within %g s", call->tool_name,
-                  (double)limit / 1e9);
+    call_settle_failed(host, call, outcome, "timeout", "%s did not answer within %g s",
+                       call->tool_name, (double)limit / 1e9);
 }
 
 static void stop_command(struct tool_host *host, struct capful_call *call)
@@ -523,8 +438,20 @@ static bool cut(struct capful_call *call)
     return atomic_compare_exchange_strong(&call->turn, &turn, CALL_CUT);
 }
 
+/* Nobody answered the question. */
+static void expire_questions(struct tool_host *host, uint64_t now)
+{
+    LIST_FOREACH (at, &host->asking) {
+        struct capful_call *call = LIST_ENTRY(at, struct capful_call, link);
+        if (call->deadline <= now && question_expire(host, call))
+            call_settle_denied(host, call, "approval",
+                               STR("it needs an approval, and nobody has answered in time"));
+    }
+}
+
 void tool_expire(struct tool_host *host, uint64_t now)
 {
+    expire_questions(host, now);
     LIST_FOREACH (at, &host->for_host) {
         struct capful_call *call = LIST_ENTRY(at, struct capful_call, link);
         if (call->deadline <= now)
@@ -556,6 +483,8 @@ static void abandon_list(struct tool_host *host, struct list *list, enum capful_
         struct capful_call *call = LIST_ENTRY(at, struct capful_call, link);
         struct answer answer = {CAPFUL_CALL_ERROR, NULL, 0, mem_strdup(why)};
         call->abandoned = true;
+        if (call->question)
+            question_cut(call);
         cut(call);
         if (call->command)
             stop_command(host, call);
@@ -572,6 +501,7 @@ void tool_abandon(struct tool_host *host)
     tool_collect(host);
     look_at_commands(host, NULL, 0);
     abandon_list(host, &host->queued, CAPFUL_CALL_REFUSED, not_made);
+    abandon_list(host, &host->asking, CAPFUL_CALL_REFUSED, not_made);
     abandon_list(host, &host->for_host, CAPFUL_CALL_REFUSED, not_made);
     abandon_list(host, &host->ready, CAPFUL_CALL_REFUSED, not_made);
     abandon_list(host, &host->in_flight, CAPFUL_CALL_UNKNOWN, cut_off);

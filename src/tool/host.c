@@ -8,6 +8,7 @@
 #include "base/rand.h"
 #include "base/utf8.h"
 #include "tool/call.h"
+#include "tool/cap.h"
 
 #define LONG_ARGUMENTS 4096                /* bytes; allocated for themselves */
 #define RESULT_MOST    (UINT64_C(1) << 30) /* a guest's memory ends at 4 GiB */
@@ -22,6 +23,9 @@ int tool_host_new(struct toolset *set, struct kernel *kernel, struct capful_sand
     host->kernel = kernel;
     host->sandbox = sandbox;
     list_init(&host->queued);
+    list_init(&host->asking);
+    list_init(&host->questions);
+    list_init(&host->decided);
     list_init(&host->for_host);
     list_init(&host->in_flight);
     list_init(&host->ready);
@@ -55,15 +59,10 @@ void tool_host_free(struct tool_host *host)
     forget_history(host);
     mem_free(host->history);
     mem_free(host->used);
+    judge_release(host);
     mailbox_close(host->mailbox);
     toolset_unref(host->set);
     mem_free(host);
-}
-
-void tool_host_reset(struct tool_host *host)
-{
-    mem_free(host->used);
-    host->used = NULL;
 }
 
 const struct toolset *tool_host_set(const struct tool_host *host)
@@ -71,22 +70,10 @@ const struct toolset *tool_host_set(const struct tool_host *host)
     return host->set;
 }
 
-uint64_t tool_budget_left(const struct tool_host *host, const struct tool *tool)
-{
-    uint64_t most = tool->max_calls;
-    if (tool->grant.given && tool->grant.max_calls < most)
-        most = tool->grant.max_calls;
-    if (most == CAPFUL_UNLIMITED)
-        return most;
-    uint64_t used = host->used ? host->used[tool->index] : 0;
-    return used < most ? most - used : 0;
-}
-
 /* ------------------------------------------------------------------ processes */
 
 int tool_process_inherit(struct process *parent, struct process *child)
 {
-    (void)parent; /* all processes of a sandbox hold the same tools; calls are not inherited */
     struct tool_process *tools = mem_zalloc(sizeof *tools);
     if (!tools)
         return ERRNO_NOMEM;
@@ -96,7 +83,8 @@ int tool_process_inherit(struct process *parent, struct process *child)
     list_init(&tools->done);
     list_init(&tools->told);
     child->tools = tools;
-    return 0;
+    /* Calls are not inherited. What there is after a failure goes with the child. */
+    return parent && parent->tools ? tool_process_copy(tools, parent->tools) : 0;
 }
 
 static void drop_answers(struct tool_host *host, struct list *list)
@@ -122,6 +110,7 @@ void tool_process_exited(struct process *process)
     }
     drop_answers(tools->host, &tools->done);
     drop_answers(tools->host, &tools->told);
+    tool_process_drop(tools);
     process->tools = NULL;
     mem_free(tools);
 }
@@ -205,7 +194,7 @@ static struct capful_call *new_call(struct str name, struct str arguments)
     atomic_init(&call->refs, 1);
     atomic_init(&call->turn, CALL_OPEN);
     atomic_init(&call->phase, CALL_IN_CALLBACK);
-    list_init(&call->mail);
+    list_init(&call->mail.link);
     call->record.id = call->id;
     call->record.tool = call->tool_name;
     call->record.arguments = call->arguments;
@@ -213,8 +202,9 @@ static struct capful_call *new_call(struct str name, struct str arguments)
     return call;
 }
 
-int tool_call_start(struct tool_host *host, struct process *process, struct str name,
-                    struct str arguments, uint32_t *ret_id)
+/* `cap` is borrowed. */
+static int start(struct tool_host *host, struct process *process, struct str name,
+                 struct tool_cap *cap, struct str arguments, struct capful_call **ret)
 {
     const struct capful_limits *limits = &host->kernel->limits;
     struct tool_process *tools = process->tools;
@@ -247,9 +237,38 @@ int tool_call_start(struct tool_host *host, struct process *process, struct str 
     call->place = PLACE_QUEUED;
     host->usage.calls++;
     host->usage.argument_bytes += arguments.len;
-    *ret_id = call->number;
+    call->cap = cap ? tool_cap_ref(cap) : NULL;
+    *ret = call;
     kernel_ask(host->kernel);
     return 0;
+}
+
+int tool_call_start(struct tool_host *host, struct process *process, struct str name,
+                    struct str arguments, uint32_t *ret_id)
+{
+    const struct tool_process *tools = process->tools;
+    const struct tool_entry *entry = tools->listed ? tool_process_find(tools, name) : NULL;
+    struct capful_call *call;
+    int e = start(host, process, name, entry ? entry->cap : NULL, arguments, &call);
+    if (e != 0)
+        return e;
+    call->unheld = tools->listed && !entry;
+    *ret_id = call->number;
+    return 0;
+}
+
+int tool_call_start_handle(struct tool_host *host, struct process *process, uint32_t handle,
+                           struct str arguments, uint32_t *ret_id)
+{
+    const struct tool_process *tools = process->tools;
+    struct capful_call *call;
+    if (handle == 0 || handle > tools->n_handles)
+        return ERRNO_BADF;
+    struct tool_cap *cap = tools->handles[handle - 1];
+    int e = start(host, process, str_of(cap->tool->name), cap, arguments, &call);
+    if (e == 0)
+        *ret_id = call->number;
+    return e;
 }
 
 /* Records keep the arguments of every call, so that a run that ends badly can say what was done. Of
@@ -339,13 +358,16 @@ void call_drop_answer(struct tool_host *host, struct capful_call *call)
 
 bool tool_has(const struct tool_host *host, const struct process *process, struct str name)
 {
-    (void)process;
-    return toolset_find(host->set, name) != NULL;
+    const struct tool_process *tools = process->tools;
+    return tools->listed ? tool_process_find(tools, name) != NULL
+                         : toolset_find(host->set, name) != NULL;
 }
 
 int tool_list(const struct tool_host *host, const struct process *process, struct buf *out)
 {
-    (void)process;
+    const struct tool_process *tools = process->tools;
+    if (tools->listed)
+        return tool_process_list(tools, out);
     return buf_add_str(out, toolset_listing(host->set)) ? 0 : ERRNO_NOMEM;
 }
 
@@ -355,7 +377,9 @@ void tool_begin(struct tool_host *host, tool_observer on_call, void *context)
 {
     tool_abandon(host);
     forget_history(host);
+    judge_reset(host);
     host->run++;
+    host->n_caps = 0;
     host->origin = clock_monotonic();
     host->on_call = on_call;
     host->on_call_context = context;
@@ -365,6 +389,8 @@ void tool_begin(struct tool_host *host, tool_observer on_call, void *context)
 void tool_end(struct tool_host *host)
 {
     tool_abandon(host);
+    judge_end(host);
+    judge_reset(host);
     host->on_call = NULL;
 }
 
@@ -428,6 +454,7 @@ const char *tool_host_check(const struct tool_host *host)
 {
     size_t n = 0, settled = 0, running = 0;
     const char *wrong = check_place(&host->queued, PLACE_QUEUED, &n);
+    wrong = wrong ? wrong : check_place(&host->asking, PLACE_ASKING, &n);
     wrong = wrong ? wrong : check_place(&host->for_host, PLACE_FOR_HOST, &n);
     wrong = wrong ? wrong : check_place(&host->in_flight, PLACE_IN_FLIGHT, &n);
     wrong = wrong ? wrong : check_place(&host->ready, PLACE_READY, &n);

@@ -90,10 +90,72 @@ static bool put_arguments(struct buf *out, const char *schema_text)
     return true;
 }
 
+/* How often a grant may still be used, the scarcest of its budgets and its ancestors'. */
+static void put_left(struct buf *out, const struct tool_host *host, const struct grant *grant)
+{
+    uint64_t least = CAPFUL_UNLIMITED;
+    for (; grant; grant = grant->parent)
+        for (size_t i = 0; i < grant->n_calls; i++) {
+            uint64_t left = tool_calls_left(host, grant, i);
+            least = left < least ? left : least;
+        }
+    if (least != CAPFUL_UNLIMITED)
+        buf_printf(out, "  calls left: %llu\n", (unsigned long long)least);
+}
+
+/* What a grant asks of a call, so that nobody tries in vain. */
+static void put_grant(struct buf *out, const struct tool_host *host, const struct grant *grant)
+{
+    struct buf rules = BUF_INIT(PAGE_MAX);
+    bool asks = false;
+    for (const struct grant *node = grant; node; node = node->parent) {
+        if (node->where)
+            where_describe(node->where, &rules);
+        asks = asks || node->approve == APPROVE_ALWAYS;
+        if (node->rate.n)
+            buf_printf(out, "  at most %llu times %s\n", (unsigned long long)node->rate.n,
+                       node->rate.unit);
+        if (node->approve == APPROVE_WHEN)
+            buf_add_text(out, "  some calls need an approval\n");
+    }
+    for (const char *at = rules.data; at && *at;) {
+        size_t len = strcspn(at, "\n");
+        buf_printf(out, "  %.*s\n", (int)len, at);
+        at += len + (at[len] == '\n');
+    }
+    if (asks)
+        buf_add_text(out, "  each call needs an approval\n");
+    if (host)
+        put_left(out, host, grant);
+    out->failed = out->failed || buf_failed(&rules);
+    buf_release(&rules);
+}
+
+static void put_grants(struct buf *out, const struct tool *tool, const struct tool_host *host)
+{
+    if (!tool_granted(tool)) {
+        buf_add_text(out, "\nNot granted: calls are refused.\n");
+        return;
+    }
+    for (size_t i = 0; i < tool->authority->n_grants; i++) {
+        struct buf rules = BUF_INIT(PAGE_MAX);
+        put_grant(&rules, host, tool->authority->grants[i]);
+        if (rules.len) {
+            buf_add_text(out, i ? "\nOr:\n" : "\nAllowed:\n");
+            buf_add_str(out, buf_str(&rules));
+        } else if (i) {
+            buf_add_text(out, "\nOr without a limit.\n");
+        }
+        out->failed = out->failed || buf_failed(&rules);
+        buf_release(&rules);
+    }
+}
+
 int tool_page(const struct tool *tool, const struct tool_host *host, struct buf *out)
 {
-    struct buf page = BUF_INIT(PAGE_MAX + strlen(tool->description) + 8192 +
-                               (tool->schema_text ? 8 * strlen(tool->schema_text) : 0));
+    const char *schema = tool->shown_schema ? tool->shown_schema : tool->schema_text;
+    struct buf page = BUF_INIT(4 * PAGE_MAX + strlen(tool->description) + 8192 +
+                               (schema ? 8 * strlen(schema) : 0));
     buf_add_text(&page, tool->name);
     buf_add_char(&page, '\n');
     if (strcmp(tool->name, tool->alias) != 0)
@@ -101,14 +163,13 @@ int tool_page(const struct tool *tool, const struct tool_host *host, struct buf 
     if (tool->description[0])
         buf_printf(&page, "\n%s\n", tool->description);
     bool ok = true;
-    if (tool->schema_text)
-        ok = put_arguments(&page, tool->schema_text);
+    if (schema)
+        ok = put_arguments(&page, schema);
     else
         buf_add_text(&page, "\nArguments: any object.\n");
-    uint64_t left = host ? tool_budget_left(host, tool) : CAPFUL_UNLIMITED;
-    if (!tool->grant.given)
-        buf_add_text(&page, "\nNot granted: calls are refused.\n");
-    else if (left != CAPFUL_UNLIMITED)
+    put_grants(&page, tool, host);
+    uint64_t left = host ? tool_own_calls_left(host, tool) : CAPFUL_UNLIMITED;
+    if (left != CAPFUL_UNLIMITED)
         buf_printf(&page, "\nCalls left: %llu\n", (unsigned long long)left);
     ok = ok && !buf_failed(&page) && buf_add_str(out, buf_str(&page));
     buf_release(&page);

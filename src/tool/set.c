@@ -25,6 +25,8 @@ struct toolset {
     struct map names;   /* names and aliases of what can be seen */
     struct map schemas; /* compact text to struct tool_schema */
     struct buf listing; /* what tool_list answers; made by toolset_seal */
+    struct authority authority;
+    uint64_t approval_time; /* ns */
 };
 
 int toolset_new(struct toolset **ret, struct capful_error *err)
@@ -34,6 +36,7 @@ int toolset_new(struct toolset **ret, struct capful_error *err)
         return err_nomem(err);
     atomic_init(&set->refs, 1);
     buf_init(&set->listing, SIZE_MAX);
+    set->approval_time = 300 * CAPFUL_SECOND;
     *ret = set;
     return 0;
 }
@@ -52,6 +55,8 @@ static void tool_free(struct tool *tool)
     mem_free(tool->name);
     mem_free(tool->alias);
     mem_free(tool->description);
+    mem_free(tool->labels);
+    mem_free(tool->shown_schema);
     command_spec_free(tool->command);
     mem_free(tool);
 }
@@ -69,6 +74,7 @@ void toolset_unref(struct toolset *set)
         tool_schema_free(slot->value);
     map_release(&set->schemas);
     map_release(&set->names);
+    authority_release(&set->authority);
     buf_release(&set->listing);
     mem_free(set->tools);
     mem_free(set);
@@ -174,7 +180,9 @@ static int fill(struct toolset *set, struct tool *tool, const struct capful_tool
     tool->alias = buf_steal(&alias);
     tool->name = mem_strdup(from->name);
     tool->description = mem_strdup(from->description ? from->description : "");
-    if (!tool->alias || !tool->name || !tool->description)
+    tool->labels = mem_strdup(from->labels ? from->labels : "");
+    tool->hints = from->hints;
+    if (!tool->alias || !tool->name || !tool->description || !tool->labels)
         return err_nomem(err);
     if (!utf8_valid(tool->description, strlen(tool->description)))
         return err_set(err, CAPFUL_ETOOL, "the description is not UTF-8");
@@ -263,33 +271,158 @@ void toolset_truncate(struct toolset *set, size_t count)
 
 /* ------------------------------------------------------------------ grants */
 
-int toolset_grant(struct toolset *set, struct str name, uint64_t max_calls,
-                  struct capful_error *err)
+struct authorising {
+    struct toolset *set;
+    struct authority *authority;
+    struct capful_error *err;
+    bool nomem;
+};
+
+/* Labels that a tool was registered with; a word that is none, or a label too many, fails. */
+static int own_labels(struct authorising *a, const struct tool *tool, label_set *ret)
 {
-    struct tool *tool = map_get(&set->names, name);
-    if (!tool || !str_equal(str_of(tool->name), name)) {
-        const struct tool *near = tool ? tool : toolset_nearest(set, name);
-        if (near)
-            return err_set(err, CAPFUL_ETOOL, "there is no tool \"%.*s\"; did you mean \"%s\"?",
-                           (int)name.len, name.ptr, near->name);
-        return err_set(err, CAPFUL_ETOOL, "there is no tool \"%.*s\"", (int)name.len, name.ptr);
+    for (const char *at = tool->labels; *at;) {
+        size_t len = strcspn(at, " ");
+        struct str name = {at, len};
+        label_set bit = len == 0 ? 0
+                        : label_valid(name)
+                            ? label_bit(&a->authority->labels, name, true, &a->nomem)
+                            : 0;
+        if (len > 0 && !bit)
+            return a->nomem ? err_nomem(a->err)
+                            : err_set(a->err, CAPFUL_ETOOL,
+                                      "tool \"%s\": \"%.*s\" is no label, or one too many",
+                                      tool->name, (int)(len < 100 ? len : 100), at);
+        *ret |= bit;
+        at += len + (at[len] == ' ');
     }
-    if (!tool->grant.given || max_calls < tool->grant.max_calls)
-        tool->grant.max_calls = max_calls;
-    tool->grant.given = true;
     return 0;
 }
 
-void toolset_grant_all(struct toolset *set)
+/* Labels that follow from what a server says about its tool; what it does not say is taken for the
+ * worse. */
+static label_set claimed_labels(struct authorising *a, uint32_t hints)
 {
-    for (size_t i = 0; i < set->n; i++)
-        if (!set->tools[i]->grant.given)
-            set->tools[i]->grant = (struct tool_grant){true, CAPFUL_UNLIMITED};
+    struct labels *labels = &a->authority->labels;
+    bool open = !(hints & CAPFUL_HINT_CLOSED_WORLD), reads = hints & CAPFUL_HINT_READ_ONLY;
+    label_set set = 0;
+    if (!(hints & CAPFUL_HINTS))
+        return 0;
+    if (open || !reads)
+        set |= label_bit(labels, STR("external"), true, &a->nomem);
+    set |= label_bit(labels, open ? STR("untrusted") : STR("private"), true, &a->nomem);
+    if (!reads && !(hints & CAPFUL_HINT_NOT_DESTRUCTIVE))
+        set |= label_bit(labels, STR("destructive"), true, &a->nomem);
+    return set;
+}
+
+static int describe_tools(struct authorising *a, struct authority_input *inputs)
+{
+    for (size_t i = 0; i < a->set->n; i++) {
+        const struct tool *tool = a->set->tools[i];
+        struct authority_input *input = &inputs[i];
+        input->name = str_of(tool->name);
+        if (tool->schema)
+            input->schema = (struct str){tool->schema->text, tool->schema->len};
+        input->claimed = claimed_labels(a, tool->hints);
+        int failed = own_labels(a, tool, &input->labels);
+        if (failed)
+            return failed;
+    }
+    return a->nomem ? err_nomem(a->err) : 0;
+}
+
+static bool is_bound(void *context, struct str name)
+{
+    const struct authority_tool *rules = context;
+    for (size_t i = 0; i < rules->n_grants; i++)
+        if (!grant_binds(grant_root(rules->grants[i]), name))
+            return false;
+    return rules->n_grants > 0;
+}
+
+/* Parameters that the host fills in whatever grant is used are not the program's. */
+static bool hide_bound(struct tool *tool)
+{
+    const struct authority_tool *rules = tool->authority;
+    size_t len;
+    if (!tool->schema || rules->n_grants == 0 || grant_root(rules->grants[0])->n_binds == 0)
+        return true;
+    tool->shown_schema =
+        parameters_schema_without(rules->schema.root, is_bound, (void *)(uintptr_t)rules, &len);
+    return tool->shown_schema != NULL;
+}
+
+int toolset_authorise(struct toolset *set, struct authority *authority,
+                      yyjson_val *(*at)(void *context, size_t grant),
+                      const struct constraint_reader *reader, struct capful_error *err)
+{
+    struct authorising a = {set, authority, err, false};
+    struct authority_input *inputs = mem_array(set->n + 1, sizeof *inputs);
+    int failed = inputs ? describe_tools(&a, inputs) : err_nomem(err);
+    if (!failed && !authority_complete(authority, inputs, set->n, at, reader, &a.nomem))
+        failed =
+            a.nomem ? err_nomem(err) : err_set(err, CAPFUL_EPOLICY, "the grants have problems");
+    mem_free(inputs);
+    if (failed) {
+        authority_release(authority);
+        return failed;
+    }
+    set->authority = *authority;
+    *authority = (struct authority){.n_grants = 0};
+    for (size_t i = 0; i < set->n; i++) {
+        set->tools[i]->authority = &set->authority.tools[i];
+        if (!hide_bound(set->tools[i]))
+            return err_nomem(err);
+    }
+    return 0;
+}
+
+static yyjson_val *nowhere(void *context, size_t grant)
+{
+    (void)context, (void)grant;
+    return NULL;
+}
+
+static void no_problem(void *context, yyjson_val *at, const char *text)
+{
+    (void)at;
+    err_set(context, CAPFUL_EPOLICY, "%s", text);
+}
+
+int toolset_grant_all(struct toolset *set, struct capful_error *err)
+{
+    struct authority authority = {.n_grants = 0};
+    struct constraint_reader reader = {no_problem, err};
+    for (size_t i = 0; i < set->n; i++) {
+        struct grant *grant = grant_plain(str_of(set->tools[i]->name));
+        if (!grant || !authority_add(&authority, grant)) {
+            grant_unref(grant);
+            authority_release(&authority);
+            return err_nomem(err);
+        }
+    }
+    return toolset_authorise(set, &authority, nowhere, &reader, err);
+}
+
+void toolset_set_approval_time(struct toolset *set, uint64_t time)
+{
+    set->approval_time = time;
+}
+
+uint64_t toolset_approval_time(const struct toolset *set)
+{
+    return set->approval_time;
+}
+
+const struct authority *toolset_authority(const struct toolset *set)
+{
+    return &set->authority;
 }
 
 static bool stays(const struct tool *tool)
 {
-    return tool->grant.given || tool->kind == TOOL_COMMAND;
+    return tool_granted(tool) || tool->kind == TOOL_COMMAND;
 }
 
 int toolset_hide_ungranted(struct toolset *set, struct capful_error *err)
@@ -330,7 +463,7 @@ int toolset_seal(struct toolset *set, struct capful_error *err)
     buf_add_char(out, '[');
     for (size_t i = 0; i < set->n; i++) {
         const struct tool *tool = set->tools[i];
-        if (!tool->grant.given)
+        if (!tool_granted(tool))
             continue;
         buf_add_text(out, first ? "{\"name\":" : ",{\"name\":");
         buf_add_json_string(out, str_of(tool->name));

@@ -29,12 +29,15 @@
 #include "base/str.h"
 #include "capful/capful.h"
 #include "kernel/kernel.h"
+#include "policy/authority.h"
 
 #define TOOL_DEPTH    100 /* levels of JSON in arguments and results */
 #define TOOL_NAME_MAX 256 /* bytes */
 #define TOOL_COMMANDS 16  /* programs that a sandbox runs at a time; further calls wait */
 
+struct audit_run;
 struct command_spec;
+struct store;
 struct tool_schema;
 
 /* ------------------------------------------------------------------ the set of tools */
@@ -45,18 +48,13 @@ enum tool_kind {
     TOOL_COMMAND   /* an external program */
 };
 
-/* The right to call one tool. Constraints, rates and labels stand here when they come. */
-struct tool_grant {
-    bool given;
-    uint64_t max_calls; /* over the life of a sandbox; CAPFUL_UNLIMITED */
-};
-
 struct tool {
     uint32_t index; /* in the set: counters of a sandbox are kept under it */
     char *name;
-    char *alias;       /* the name as an identifier; equal to the name where that is one already */
-    char *description; /* "" if none */
-    char *schema_text; /* compact JSON; NULL: any object */
+    char *alias;        /* the name as an identifier; equal to the name where that is one already */
+    char *description;  /* "" if none */
+    char *schema_text;  /* compact JSON; NULL: any object */
+    char *shown_schema; /* without the parameters that every grant binds; NULL: as it is */
     struct tool_schema *schema; /* owned by the set, which shares equal ones; NULL likewise */
     enum tool_kind kind;
     capful_tool_fn call;
@@ -64,9 +62,17 @@ struct tool {
     void (*release)(void *context);
     struct command_spec *command;
     uint64_t time_limit; /* ns; 0: the limit tool_time */
-    uint64_t max_calls;  /* the tool's own; CAPFUL_UNLIMITED */
-    struct tool_grant grant;
+    uint64_t max_calls;  /* the tool's own, over the life of a sandbox; CAPFUL_UNLIMITED */
+    char *labels;        /* that it was registered with, separated by blanks; "" if none */
+    uint32_t hints;      /* CAPFUL_HINT_… that it was registered with */
+    const struct authority_tool *authority; /* what the policy says of it; NULL until authorised */
 };
+
+/* Guests may call it, if the grants let the call pass. */
+static inline bool tool_granted(const struct tool *tool)
+{
+    return tool->authority && tool->authority->n_grants > 0;
+}
 
 struct toolset;
 
@@ -84,11 +90,18 @@ int toolset_add_command(struct toolset *set, const struct capful_tool *from,
                         struct command_spec *command, struct capful_error *err);
 /* Takes back what was added after there were `count` tools; their `release` is not called. */
 void toolset_truncate(struct toolset *set, size_t count);
-/* Lets guests call it. Granting twice keeps the narrower. CAPFUL_ETOOL: no such tool (the nearest
- * is suggested). */
-int toolset_grant(struct toolset *set, struct str name, uint64_t max_calls,
-                  struct capful_error *err);
-void toolset_grant_all(struct toolset *set);
+/* Gives the set what a policy says: its grants are expanded against the tools, its constraints held
+ * against their schemas. Takes *authority, which is empty afterwards, also after a failure. `at`
+ * and `reader` as in authority_complete. CAPFUL_EPOLICY: problems, all of which were reported. */
+int toolset_authorise(struct toolset *set, struct authority *authority,
+                      yyjson_val *(*at)(void *context, size_t grant),
+                      const struct constraint_reader *reader, struct capful_error *err);
+/* Without a policy: each tool has a grant that allows everything. */
+int toolset_grant_all(struct toolset *set, struct capful_error *err);
+/* How long a question may wait, ns; 5 minutes unless set before it is sealed. */
+void toolset_set_approval_time(struct toolset *set, uint64_t time);
+uint64_t toolset_approval_time(const struct toolset *set);
+const struct authority *toolset_authority(const struct toolset *set);
 /* Takes the tools without a grant out of sight, external programs excepted: with a policy, a tool
  * from C that it does not name is not there. */
 int toolset_hide_ungranted(struct toolset *set, struct capful_error *err);
@@ -125,11 +138,26 @@ int tool_host_new(struct toolset *set, struct kernel *kernel, struct capful_sand
                   struct tool_host **ret);
 /* No run is under way. Answers that come later are dropped. NULL is fine. */
 void tool_host_free(struct tool_host *host);
-/* Budgets start anew: the sandbox was reset. */
-void tool_host_reset(struct tool_host *host);
 const struct toolset *tool_host_set(const struct tool_host *host); /* may be NULL */
-/* Calls that the budget of this tool still allows, CAPFUL_UNLIMITED if it has none. */
-uint64_t tool_budget_left(const struct tool_host *host, const struct tool *tool);
+/* Calls that one budget of a grant still allows: 0 if that cannot be told, CAPFUL_UNLIMITED where
+ * nothing was counted yet and there is no ledger. */
+uint64_t tool_calls_left(const struct tool_host *host, const struct grant *grant, size_t index);
+/* Calls that the tool's own max_calls still allows; CAPFUL_UNLIMITED if it has none. */
+uint64_t tool_own_calls_left(const struct tool_host *host, const struct tool *tool);
+/* Labels that this sandbox has touched: they go with its snapshots. */
+uint64_t tool_touched(const struct tool_host *host);
+void tool_touch(struct tool_host *host, uint64_t labels);
+/* Something that carries labels was reached without a call: a mount. On any stack; the account gets
+ * to know of it at the next call, or when the run ends. */
+void tool_reach(struct tool_host *host, uint64_t labels);
+/* Whether the flow rules let it be written, by what was last known of the account; it is reached.
+ */
+bool tool_may_write(struct tool_host *host, uint64_t labels);
+/* Clears what an account has used, or touched, or both. `store` NULL: nothing was counted yet.
+ * False: the store failed (store_problem). */
+bool tool_forget(struct tool_host *host, struct store *store, struct str account, bool use,
+                 bool touched);
+struct store *tool_sandbox_store(struct tool_host *host); /* NULL until something was counted */
 
 /* For struct kernel_hooks, whose context is the tool_host. */
 int tool_process_inherit(struct process *parent /* NULL: the first */, struct process *child);
@@ -146,6 +174,9 @@ static inline struct tool_host *tool_host_of(const struct process *process)
  */
 int tool_call_start(struct tool_host *host, struct process *process, struct str name,
                     struct str arguments, uint32_t *ret_id);
+/* The same through a handle of the process (cap.h). BADF. */
+int tool_call_start_handle(struct tool_host *host, struct process *process, uint32_t handle,
+                           struct str arguments, uint32_t *ret_id);
 /* The next settled call of the process that was not told yet. False: none (ret->status =
  * CAPFUL_CALL_NONE then if nothing is under way either; the caller waits on tool_call_queue
  * otherwise). */
@@ -167,6 +198,24 @@ int tool_list(const struct tool_host *host, const struct process *process, struc
 
 typedef void (*tool_observer)(void *context, const struct capful_record *record);
 
+/* What a run has beside its calls: set between tool_begin and the first call. */
+struct tool_circumstances {
+    struct store
+        *account; /* where its account is kept, borrowed; NULL: the sandbox is the account */
+    struct str account_name;
+    struct str context; /* what the host says about the run: a JSON object that json_check has
+                           passed, copied; ptr NULL: nothing */
+    bool can_ask;       /* somebody takes questions; else calls that need one are denied */
+    bool watch;         /* denials are recorded, and the calls made all the same */
+    struct grant *const *grants; /* what the run holds; referenced. NULL: all of the policy */
+    size_t n_grants;
+    struct audit_run *audit; /* where calls are recorded, borrowed until tool_end; may be NULL */
+    struct str canned;       /* a dry run: no tool is called; a JSON object of results by the tool's
+                                name, copied; ptr NULL: tools are called */
+};
+/* CAPFUL_ENOMEM; CAPFUL_EFILE: what the account has touched cannot be read (store_problem). */
+int tool_configure(struct tool_host *host, const struct tool_circumstances *circumstances);
+
 /* Before and after a run. tool_end abandons what is still under way (outcome UNKNOWN; external
  * programs are killed; queued calls that were never made are REFUSED). The records stay readable
  * until the next tool_begin. */
@@ -185,6 +234,14 @@ bool tool_collect(struct tool_host *host);
 /* Calls that are neither settled nor waiting to be dispatched, those for the host included. */
 bool tool_in_flight(const struct tool_host *host);
 bool tool_queued(const struct tool_host *host);
+
+/* ---- questions: calls that wait for an approval (question.c) */
+
+/* Questions that were put since it was asked last, in order; NULL: none. For the caller, who
+ * answers each once, from any thread. */
+struct capful_question *tool_next_question(struct tool_host *host);
+bool tool_has_questions(const struct tool_host *host);
+
 /* Becomes readable when an answer arrives from another thread; tool_collect empties it. Made on
  * first use; -1 if that fails. */
 int tool_event_fd(struct tool_host *host);

@@ -296,6 +296,8 @@ static int file_read_on(struct file *file, void *buffer, size_t size, size_t *re
 static int file_pwrite_at(struct file *file, const void *data, size_t len, uint64_t offset,
                           size_t *ret_len)
 {
+    if (!fs_may_write(file->vnode->fs))
+        return ERRNO_PERM;
     return hostdir_write(dir_of(file->vnode), fd_of(file), data, len, offset, false, ret_len);
 }
 
@@ -312,6 +314,8 @@ static int file_write_on(struct file *file, const void *data, size_t len, size_t
 {
     bool append = file->flags & FILE_APPEND;
     size_t done = 0;
+    if (!fs_may_write(file->vnode->fs)) /* what was touched since it was opened counts */
+        return ERRNO_PERM;
     int e = hostdir_write(dir_of(file->vnode), fd_of(file), data, len, file->offset, append, &done);
     if (e != 0)
         return e;
@@ -340,6 +344,8 @@ static int file_stat_of(struct file *file, struct file_stat *ret)
 
 static int file_set_size_to(struct file *file, uint64_t size)
 {
+    if (!fs_may_write(file->vnode->fs))
+        return ERRNO_PERM;
     return ftruncate(fd_of(file), (off_t)size) == 0 ? 0 : errno_from_host(errno);
 }
 
@@ -354,6 +360,8 @@ static int file_set_times_to(struct file *file, uint64_t atime, uint64_t mtime, 
 {
     if (file->vnode->fs->read_only)
         return ERRNO_ROFS;
+    if (!fs_may_write(file->vnode->fs))
+        return ERRNO_PERM;
     return hostdir_set_times_fd(fd_of(file), atime, mtime, which);
 }
 

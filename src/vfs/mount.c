@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -338,6 +339,23 @@ int vfs_mount_served(struct vfs *vfs, const char *guest_path, const struct capfu
     if (e == 0)
         e = add_mount(vfs, mount);
     return e == 0 ? 0 : mount_failed(guest_path, e, err);
+}
+
+/* ---- watched */
+
+void vfs_set_watch(struct vfs *vfs, const struct vfs_watch *watch, void *context)
+{
+    vfs->watch = watch;
+    vfs->watch_context = context;
+}
+
+void vfs_watch_mount(struct vfs *vfs, const char *guest_path, uint32_t id)
+{
+    for (struct mount *mount = vfs->mounts; mount; mount = mount->next)
+        if (strcmp(mount->guest_path, guest_path) == 0) {
+            mount->fs->watched = true;
+            mount->fs->watch_id = id;
+        }
 }
 
 /* ---- snapshots */

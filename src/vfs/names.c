@@ -5,18 +5,35 @@
 
 #include "base/mem.h"
 #include "kernel/kernel.h"
-#include "vfs/node.h"
+#include "vfs/view.h"
 
 /* Linux looks whether it may write before it looks whether the name is there, except where it
  * creates. */
-static int writable(const struct vnode *dir)
+static int writable(const struct place *place)
 {
-    return dir->fs->read_only ? ERRNO_ROFS : 0;
+    if (place->dir->fs->read_only || place->access < VIEW_WRITE)
+        return ERRNO_ROFS;
+    return fs_may_write(place->dir->fs) ? 0 : ERRNO_PERM;
 }
 
-static bool is_mount(const struct vnode *node)
+/* The same for an operation that its file system may not have. */
+static int writable_by(const struct place *place, bool has)
 {
-    return node->root_of || node->mounted;
+    return has ? writable(place) : ERRNO_ROFS;
+}
+
+/* Its times and its mode may be set. */
+static bool changeable(const struct place *place)
+{
+    return !place->node->fs->read_only && place->node_access == VIEW_WRITE &&
+           fs_may_write(place->node->fs);
+}
+
+/* What lies on this name would lie on another: a mount, or a part of a view, which would make room
+ * for something else where its holders expect it. */
+static bool is_fixed(struct vfs_at at, struct vnode *node)
+{
+    return node->root_of || node->mounted || view_pins(at.view, node);
 }
 
 /* ---- opening */
@@ -38,8 +55,8 @@ static int open_link_to_file(struct place *place, unsigned flags, bool read, boo
     return 0;
 }
 
-static int open_node(struct vnode *node, unsigned flags, unsigned fd_flags, bool read, bool write,
-                     struct file **ret)
+static int open_node(struct vnode *node, enum view_access access, unsigned flags, unsigned fd_flags,
+                     bool read, bool write, struct file **ret)
 {
     const struct fs_ops *ops = node->fs->ops;
     if (node->type == FILE_SYMLINK)
@@ -51,8 +68,11 @@ static int open_node(struct vnode *node, unsigned flags, unsigned fd_flags, bool
     }
     if (flags & VFS_DIRECTORY)
         return ERRNO_NOTDIR;
-    if ((write || (flags & VFS_TRUNCATE)) && node->type == FILE_REGULAR && node->fs->read_only)
+    if ((write || (flags & VFS_TRUNCATE)) && node->type == FILE_REGULAR &&
+        (node->fs->read_only || access < VIEW_WRITE))
         return ERRNO_ROFS;
+    if ((write || (flags & VFS_TRUNCATE)) && !fs_may_write(node->fs))
+        return ERRNO_PERM;
     if (ops->open) {
         int e = ops->open(node, flags, read, write, ret);
         if (e == 0)
@@ -76,14 +96,35 @@ static int open_new(struct place *place, unsigned flags, unsigned fd_flags, bool
 {
     const struct fs_ops *ops = place->dir->fs->ops;
     struct vnode *node;
-    if (place->dir->fs->read_only || !ops->create)
-        return ERRNO_ROFS;
-    int e = ops->create(place->dir, place->last, &node);
+    int e = ops->create ? writable(place) : ERRNO_ROFS;
     if (e != 0)
         return e;
-    e = open_node(node, flags & ~(unsigned)(VFS_TRUNCATE | VFS_CREATE), fd_flags, read, write, ret);
+    e = ops->create(place->dir, place->last, &node);
+    if (e != 0)
+        return e;
+    e = open_node(node, VIEW_WRITE, flags & ~(unsigned)(VFS_TRUNCATE | VFS_CREATE), fd_flags, read,
+                  write, ret);
     vnode_unref(node);
     return e;
+}
+
+/* What is there, with what the view says of it written on the open file. */
+static int open_there(struct vfs_at at, struct place *place, unsigned flags, unsigned fd_flags,
+                      bool read, bool write, struct file **ret)
+{
+    struct file *file;
+    int e = open_node(place->node, place->node_access, flags, fd_flags, read, write, &file);
+    if (e != 0)
+        return e;
+    file->read_only = place->node_access < VIEW_WRITE;
+    if (place->node_access == VIEW_PATH)
+        e = openfile_limit(file, at.view);
+    if (e != 0) {
+        file_unref(file);
+        return e;
+    }
+    *ret = file;
+    return 0;
 }
 
 int vfs_open(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags, unsigned fd_flags,
@@ -107,7 +148,7 @@ int vfs_open(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags,
     else if (place.file)
         e = open_link_to_file(&place, flags, read, write, ret);
     else
-        e = open_node(place.node, flags, fd_flags, read, write, ret);
+        e = open_there(at, &place, flags, fd_flags, read, write, ret);
     place_release(&place);
     return e;
 }
@@ -118,7 +159,7 @@ int vfs_open_directory(struct vfs *vfs, struct str path, struct file **ret)
     int e = openfile_new(vfs->root, 0, true, false, &root);
     if (e != 0)
         return e;
-    e = vfs_open(vfs, (struct vfs_at){root, false}, path, VFS_FOLLOW | VFS_DIRECTORY, 0, true,
+    e = vfs_open(vfs, (struct vfs_at){.dir = root}, path, VFS_FOLLOW | VFS_DIRECTORY, 0, true,
                  false, ret);
     file_unref(root);
     return e;
@@ -145,6 +186,8 @@ int vfs_stat(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flags,
     if (e != 0)
         return e;
     e = place.file ? file_stat(place.file, ret) : vnode_stat(place.node, ret);
+    if (e == 0 && place.node_access == VIEW_PATH)
+        view_plain_stat(ret);
     place_release(&place);
     return e;
 }
@@ -159,7 +202,7 @@ int vfs_set_times(struct vfs *vfs, struct vfs_at at, struct str path, unsigned f
     const struct fs_ops *ops = place.node->fs->ops;
     if (place.file)
         e = file_set_times(place.file, atime, mtime, which);
-    else if (place.node->fs->read_only || !ops->set_times)
+    else if (!changeable(&place) || !ops->set_times)
         e = ERRNO_ROFS;
     else
         e = ops->set_times(place.node, atime, mtime, which);
@@ -174,7 +217,7 @@ int vfs_chmod(struct vfs *vfs, struct vfs_at at, struct str path, uint32_t mode)
     if (e != 0)
         return e;
     const struct fs_ops *ops = place.node->fs->ops;
-    if (place.node->fs->read_only || !ops->set_mode)
+    if (!changeable(&place) || !ops->set_mode)
         e = ERRNO_ROFS;
     else
         e = ops->set_mode(place.node, mode & 0777);
@@ -249,7 +292,7 @@ static int place_free(struct vfs *vfs, struct vfs_at at, struct str path, struct
     if (ret->node)
         e = ERRNO_EXIST;
     else
-        e = writable(ret->dir);
+        e = writable(ret);
     if (e != 0)
         place_release(ret);
     return e;
@@ -307,13 +350,11 @@ int vfs_link(struct vfs *vfs, struct vfs_at from, struct str from_path, unsigned
         e = ERRNO_EXIST;
     else if (place.slash)
         e = ERRNO_NOENT;
-    else if (source.node->fs != place.dir->fs || source.file)
-        e = ERRNO_XDEV;
+    else if (source.node->fs != place.dir->fs || source.file || source.node_access < VIEW_WRITE)
+        e = ERRNO_XDEV; /* a second name would let it be written */
     else if (source.node->type == FILE_DIRECTORY)
         e = ERRNO_PERM;
-    else if (writable(place.dir) != 0 || !ops->link)
-        e = ERRNO_ROFS;
-    else
+    else if ((e = writable_by(&place, ops->link)) == 0)
         e = ops->link(source.node, place.dir, place.last);
     place_release(&place);
     place_release(&source);
@@ -328,10 +369,10 @@ int vfs_unlink(struct vfs *vfs, struct vfs_at at, struct str path)
         return e;
     const struct fs_ops *ops = place.dir->fs->ops;
     // NOLINTBEGIN(bugprone-branch-clone): the order of the checks decides
-    if (place.last.len == 0 || (place.node && is_mount(place.node)))
+    if (place.last.len == 0 || (place.node && is_fixed(at, place.node)))
         e = ERRNO_ISDIR;
-    else if (writable(place.dir) != 0 || !ops->unlink)
-        e = ERRNO_ROFS;
+    else if ((e = writable_by(&place, ops->unlink)) != 0)
+        ; /* it may not */
     else if (!place.node)
         e = ERRNO_NOENT;
     else if (place.node->type == FILE_DIRECTORY)
@@ -356,10 +397,10 @@ int vfs_rmdir(struct vfs *vfs, struct vfs_at at, struct str path)
         e = ERRNO_INVAL;
     else if (place.dotdot)
         e = ERRNO_NOTEMPTY;
-    else if (place.last.len == 0 || (place.node && is_mount(place.node)))
+    else if (place.last.len == 0 || (place.node && is_fixed(at, place.node)))
         e = ERRNO_BUSY;
-    else if (writable(place.dir) != 0 || !ops->rmdir)
-        e = ERRNO_ROFS;
+    else if ((e = writable_by(&place, ops->rmdir)) != 0)
+        ; /* it may not */
     else if (!place.node)
         e = ERRNO_NOENT;
     else if (place.node->type != FILE_DIRECTORY)
@@ -395,7 +436,7 @@ static int is_above(struct vnode *above, struct vnode *dir, bool *ret)
     return e;
 }
 
-static int check_rename(struct place *from, struct place *to)
+static int check_rename(struct vfs_at at, struct place *from, struct place *to)
 {
     bool above = false;
     int e = 0;
@@ -404,14 +445,17 @@ static int check_rename(struct place *from, struct place *to)
         return ERRNO_XDEV;
     if (from->last.len == 0 || to->last.len == 0)
         return ERRNO_BUSY;
-    if (writable(from->dir) != 0 || !from->dir->fs->ops->rename)
-        return ERRNO_ROFS;
+    e = writable_by(from, from->dir->fs->ops->rename);
+    if (e == 0)
+        e = writable(to);
+    if (e != 0)
+        return e;
     if (!node)
         return ERRNO_NOENT;
     bool directory = node->type == FILE_DIRECTORY;
     if (!directory && (from->slash || to->slash))
         return ERRNO_NOTDIR;
-    if (is_mount(node) || (there && is_mount(there)))
+    if (is_fixed(at, node) || (there && is_fixed(at, there)))
         return ERRNO_BUSY;
     if (directory) {
         e = is_above(node, to->dir, &above);
@@ -441,7 +485,7 @@ int vfs_rename(struct vfs *vfs, struct vfs_at from, struct str from_path, struct
         return e;
     e = place_find(vfs, to, to_path, 0, &place);
     if (e == 0) {
-        e = check_rename(&source, &place);
+        e = check_rename(from, &source, &place);
         if (e == 0 && source.node != place.node)
             e = source.dir->fs->ops->rename(source.dir, source.last, source.node, place.dir,
                                             place.last, place.node);

@@ -1,6 +1,7 @@
 /* Inside the vfs: handles of objects, the table that a file system supplies, mounts.
  *
  *     path.c      resolves a path to (directory, name, object): crosses mounts, follows links
+ *     view.c      what of all that a process sees
  *     names.c     the operations of vfs.h on what path.c found: what POSIX says of all of them
  *     mount.c     vfs_new, mounts, snapshots
  *     pseudo.c    / and what is always there: /dev (dev.c), /proc (proc.c), /tools (page.c)
@@ -35,6 +36,7 @@ struct vnode {
     uint32_t name_len, hash;
     uint32_t charged; /* bytes */
     struct vnode *hash_next;
+    uint32_t held;         /* parts of views that are this directory */
     bool hashed;           /* can be found */
     bool removed;          /* by place: lost its name */
     bool fixed_name;       /* the name is not ours to free */
@@ -89,8 +91,12 @@ struct fs {
     struct vfs *vfs;
     uint32_t refs;
     bool read_only;
+    bool watched;      /* of a mount that vfs->watch wants to know about, */
+    uint32_t watch_id; /* by this number */
     uint64_t dev;
 };
+
+static inline bool fs_may_write(const struct fs *fs);
 
 enum mount_kind { MOUNT_MEMORY, MOUNT_HOST, MOUNT_OVERLAY, MOUNT_SERVED };
 
@@ -114,10 +120,17 @@ struct vfs {
     struct mount *mounts;
     struct mount memory_mounts[2]; /* the first of them: /workspace, /tmp */
     uint64_t next_dev;
+    const struct vfs_watch *watch; /* NULL: nothing is watched */
+    void *watch_context;
     struct vnode **buckets; /* vnodes that can be found */
     uint32_t bucket_count, vnode_count;
     struct vnode *fixed_buckets[VCACHE_FIXED];
 };
+
+static inline bool fs_may_write(const struct fs *fs)
+{
+    return !fs->watched || fs->vfs->watch->may_write(fs->vfs->watch_context, fs->watch_id);
+}
 
 /* ---- vnode.c */
 static inline struct vnode *vnode_ref(struct vnode *node)
@@ -153,11 +166,12 @@ void fs_init(struct fs *fs, const struct fs_ops *ops, struct vfs *vfs, bool read
 struct place {
     struct vnode *dir; /* where the last component is; the directory itself for ".", ".." and "/" */
     char name[NAME_LENGTH_MAX + 1];
-    struct str last;    /* the name; empty for those */
-    bool dot, dotdot;   /* the last component is "." or ".." */
-    bool slash;         /* slashes followed */
-    struct vnode *node; /* what is there, mounts crossed; NULL if nothing */
-    struct file *file;  /* `node` is a link to this open file */
+    struct str last;                      /* the name; empty for those */
+    bool dot, dotdot;                     /* the last component is "." or ".." */
+    bool slash;                           /* slashes followed */
+    struct vnode *node;                   /* what is there, mounts crossed; NULL if nothing */
+    struct file *file;                    /* `node` is a link to this open file */
+    enum view_access access, node_access; /* of dir and node */
 };
 
 enum {
@@ -185,6 +199,8 @@ int vnode_up(struct vnode *dir, struct vnode **ret);
 int openfile_seek(struct file *file, int64_t offset, int whence, uint64_t end, uint64_t *ret);
 int openfile_new(struct vnode *node, unsigned fd_flags, bool read, bool write, struct file **ret);
 int vnode_stat(struct vnode *node, struct file_stat *ret);
+/* The directory lists and tells no more than this view shows of it. Errno: NOMEM. */
+int openfile_limit(struct file *dir, struct view *view);
 
 /* ---- file systems */
 int memfs_new(struct vfs *vfs, struct tree *tree, struct fs **ret);

@@ -3,11 +3,18 @@
 
 #include "base/mem.h"
 #include "kernel/kernel.h"
-#include "vfs/node.h"
+#include "vfs/view.h"
+
+/* Of a directory of which a process sees only what leads to its own. */
+struct way {
+    struct view *view;
+    struct buf name; /* the entry told last */
+};
 
 struct open_directory {
     struct file file;
-    void *state; /* of the file system's readdir */
+    void *state;     /* of the file system's readdir */
+    struct way *way; /* NULL: all of it is seen */
 };
 
 static int regular_pread(struct file *file, void *buffer, size_t size, uint64_t offset,
@@ -40,6 +47,8 @@ static int regular_pwrite(struct file *file, const void *data, size_t len, uint6
                           size_t *ret_len)
 {
     const struct fs_ops *ops = file->vnode->fs->ops;
+    if (!fs_may_write(file->vnode->fs)) /* what was touched since it was opened counts */
+        return ERRNO_PERM;
     return ops->write ? ops->write(file->vnode, data, len, offset, ret_len) : ERRNO_ROFS;
 }
 
@@ -84,6 +93,8 @@ static int any_stat(struct file *file, struct file_stat *ret)
 static int regular_set_size(struct file *file, uint64_t size)
 {
     const struct fs_ops *ops = file->vnode->fs->ops;
+    if (!fs_may_write(file->vnode->fs))
+        return ERRNO_PERM;
     return ops->set_size ? ops->set_size(file->vnode, size) : ERRNO_ROFS;
 }
 
@@ -101,6 +112,8 @@ static int any_set_times(struct file *file, uint64_t atime, uint64_t mtime, unsi
     struct fs *fs = file->vnode->fs;
     if (fs->read_only || !fs->ops->set_times)
         return ERRNO_ROFS;
+    if (!fs_may_write(fs))
+        return ERRNO_PERM;
     return fs->ops->set_times(file->vnode, atime, mtime, which);
 }
 
@@ -140,14 +153,33 @@ static const struct file_ops regular_ops = {
     .release = regular_release,
 };
 
+static int way_readdir(struct way *way, struct vnode *dir, uint64_t cookie, struct file_dirent *ret)
+{
+    uint64_t ino, next;
+    buf_clear(&way->name);
+    int e = view_readdir(way->view, dir, cookie - 2, &way->name, &ino, &next);
+    if (e == 0)
+        *ret = (struct file_dirent){next + 2, ino, FILE_DIRECTORY, buf_str(&way->name)};
+    return e;
+}
+
+static int next_entry(struct open_directory *open, struct vnode *dir, uint64_t cookie,
+                      struct file_dirent *ret)
+{
+    if (dir->removed)
+        return ERRNO_NOENT;
+    if (open->way)
+        return way_readdir(open->way, dir, cookie, ret);
+    return dir->fs->ops->readdir(dir, &open->state, cookie, ret);
+}
+
 static int directory_readdir(struct file *file, uint64_t cookie, struct file_dirent *ret)
 {
     struct open_directory *open = (struct open_directory *)file;
     struct vnode *dir = file->vnode, *up = NULL;
     if (cookie >= 2) {
         struct file_dirent entry;
-        int e =
-            dir->removed ? ERRNO_NOENT : dir->fs->ops->readdir(dir, &open->state, cookie, &entry);
+        int e = next_entry(open, dir, cookie, &entry);
         if (e == ERRNO_NOENT) {
             memset(&entry, 0, sizeof entry);
             entry.next = cookie;
@@ -172,9 +204,32 @@ static int directory_readdir(struct file *file, uint64_t cookie, struct file_dir
     return 0;
 }
 
+static int directory_stat(struct file *file, struct file_stat *ret)
+{
+    int e = vnode_stat(file->vnode, ret);
+    if (e == 0 && ((struct open_directory *)file)->way)
+        view_plain_stat(ret);
+    return e;
+}
+
+int openfile_limit(struct file *dir, struct view *view)
+{
+    struct way *way = mem_alloc(sizeof *way);
+    if (!way)
+        return ERRNO_NOMEM;
+    *way = (struct way){view_ref(view), BUF_INIT(NAME_LENGTH_MAX + 1)};
+    ((struct open_directory *)dir)->way = way;
+    return 0;
+}
+
 static void directory_release(struct file *file)
 {
     struct open_directory *open = (struct open_directory *)file;
+    if (open->way) {
+        view_unref(open->way->view);
+        buf_release(&open->way->name);
+        mem_free(open->way);
+    }
     if (open->state)
         file->vnode->fs->ops->free_state(open->state);
     vnode_unref(file->vnode);
@@ -185,7 +240,7 @@ static const struct file_ops directory_ops = {
     .name = "directory",
     .type = FILE_DIRECTORY,
     .readdir = directory_readdir,
-    .stat = any_stat,
+    .stat = directory_stat,
     .set_times = any_set_times,
     .sync = any_sync,
     .release = directory_release,

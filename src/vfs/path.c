@@ -13,18 +13,20 @@
 
 #include "base/mem.h"
 #include "kernel/kernel.h"
-#include "vfs/node.h"
+#include "vfs/view.h"
 
 #define PENDING_MAX (1u << 20) /* a path with all its links put in */
 
 struct walk {
     struct vfs *vfs;
+    struct view *view;
     bool beneath;
     unsigned flags;
     uint64_t depth, links;
-    struct vnode *dir;  /* where we are: counted */
-    struct buf pending; /* the text, if a link was put in front */
-    struct str rest;    /* what is left of it */
+    struct vnode *dir;       /* where we are: counted */
+    enum view_access access; /* of dir */
+    struct buf pending;      /* the text, if a link was put in front */
+    struct str rest;         /* what is left of it */
 };
 
 struct component {
@@ -38,6 +40,8 @@ struct vnode *mount_enter(struct vnode *node)
         struct vnode *root = vnode_ref(node->mounted->root);
         vnode_unref(node);
         node = root;
+        if (node->fs->watched)
+            node->fs->vfs->watch->reached(node->fs->vfs->watch_context, node->fs->watch_id);
     }
     return node;
 }
@@ -73,10 +77,11 @@ static struct component next_component(struct walk *walk)
     return part;
 }
 
-static void move_to(struct walk *walk, struct vnode *dir)
+static void move_to(struct walk *walk, struct vnode *dir, enum view_access access)
 {
     vnode_unref(walk->dir);
     walk->dir = dir;
+    walk->access = access;
 }
 
 /* Slashes at the start of a path or of a link's target. */
@@ -90,7 +95,8 @@ static int start_absolute(struct walk *walk)
         walk->rest.ptr++;
         walk->rest.len--;
     }
-    move_to(walk, mount_enter(vnode_ref(walk->vfs->root)));
+    struct vnode *root = mount_enter(vnode_ref(walk->vfs->root));
+    move_to(walk, root, view_access(walk->view, root));
     return 0;
 }
 
@@ -103,8 +109,8 @@ static int go_up(struct walk *walk)
     if (e != 0)
         return e;
     walk->depth--;
-    move_to(walk, up);
-    return 0;
+    move_to(walk, up, view_access(walk->view, up));
+    return walk->access == VIEW_NOTHING ? ERRNO_NOENT : 0;
 }
 
 /* Puts the target of `link` in front of what is left; `slash` stood behind the link's name. */
@@ -133,8 +139,11 @@ static int put_link(struct walk *walk, struct vnode *link, bool slash)
     return start_absolute(walk);
 }
 
-static void set_place(struct place *place, struct walk *walk, struct str name, struct vnode *node)
+static void set_place(struct place *place, struct walk *walk, struct str name, struct vnode *node,
+                      enum view_access access)
 {
+    place->access = walk->access;
+    place->node_access = access;
     place->dir = vnode_ref(walk->dir);
     memcpy(place->name, name.ptr, name.len);
     place->name[name.len] = 0;
@@ -155,7 +164,7 @@ static int step(struct walk *walk, struct place *place, bool *ret_done)
         if (e == 0 && part.last) {
             place->dot = dot;
             place->dotdot = dotdot;
-            set_place(place, walk, (struct str){"", 0}, vnode_ref(walk->dir));
+            set_place(place, walk, (struct str){"", 0}, vnode_ref(walk->dir), walk->access);
             *ret_done = true;
         }
         return e;
@@ -165,15 +174,19 @@ static int step(struct walk *walk, struct place *place, bool *ret_done)
     if (part.name.len > NAME_LENGTH_MAX)
         return ERRNO_NAMETOOLONG;
     struct vnode *node = NULL;
-    int e = walk->dir->fs->ops->lookup(walk->dir, part.name, &node);
+    int e = walk->access == VIEW_PATH ? view_lookup(walk->view, walk->dir, part.name, &node)
+                                      : walk->dir->fs->ops->lookup(walk->dir, part.name, &node);
     if (e == ERRNO_NOENT && part.last) {
-        set_place(place, walk, part.name, NULL);
+        set_place(place, walk, part.name, NULL, VIEW_NOTHING);
         *ret_done = true;
         return 0;
     }
     if (e != 0)
         return e;
     node = mount_enter(node);
+    enum view_access access = walk->access == VIEW_PATH
+                                  ? view_access(walk->view, node)
+                                  : view_access_in(walk->view, walk->access, node);
     bool follow = !part.last || (walk->flags & PLACE_FOLLOW) ||
                   (part.slash && (walk->flags & PLACE_SLASH_FOLLOWS));
     if (node->type == FILE_SYMLINK && follow) {
@@ -188,8 +201,11 @@ static int step(struct walk *walk, struct place *place, bool *ret_done)
         }
         struct vnode *there = file->vnode;
         if (there && there->type == FILE_DIRECTORY) {
+            access = view_access(walk->view, there);
             if (walk->beneath)
                 e = ERRNO_NOTCAPABLE;
+            else if (access == VIEW_NOTHING)
+                e = ERRNO_NOENT;
             vnode_unref(node);
             node = vnode_ref(there);
             file_unref(file);
@@ -199,6 +215,7 @@ static int step(struct walk *walk, struct place *place, bool *ret_done)
             }
         } else if (part.last && !part.slash) {
             place->file = file;
+            access = VIEW_WRITE; /* what the descriptor may is written on the file */
         } else {
             file_unref(file);
             vnode_unref(node);
@@ -206,12 +223,12 @@ static int step(struct walk *walk, struct place *place, bool *ret_done)
         }
     }
     if (part.last) {
-        set_place(place, walk, part.name, node);
+        set_place(place, walk, part.name, node, access);
         *ret_done = true;
         return 0;
     }
     walk->depth++;
-    move_to(walk, node);
+    move_to(walk, node, access);
     return 0;
 }
 
@@ -228,14 +245,18 @@ int place_find(struct vfs *vfs, struct vfs_at at, struct str path, unsigned flag
         return ERRNO_INVAL;
     if (!at.dir || !at.dir->vnode || at.dir->vnode->type != FILE_DIRECTORY)
         return ERRNO_NOTDIR;
-    struct walk walk = {.vfs = vfs, .beneath = at.beneath, .flags = flags, .rest = path};
+    struct walk walk = {
+        .vfs = vfs, .view = at.view, .beneath = at.beneath, .flags = flags, .rest = path};
     walk.pending = BUF_INIT(PENDING_MAX);
     walk.dir = vnode_ref(at.dir->vnode);
+    walk.access = path.ptr[0] == '/' ? VIEW_NOTHING : view_access(at.view, walk.dir);
     int e = start_absolute(&walk);
+    if (e == 0 && walk.access == VIEW_NOTHING)
+        e = ERRNO_NOENT; /* where it starts is none of what it sees */
     while (e == 0 && !done) {
         if (walk.rest.len == 0) { /* nothing but slashes: the root */
             place.slash = true;
-            set_place(&place, &walk, (struct str){"", 0}, vnode_ref(walk.dir));
+            set_place(&place, &walk, (struct str){"", 0}, vnode_ref(walk.dir), walk.access);
             break;
         }
         e = step(&walk, &place, &done);

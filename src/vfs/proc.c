@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "kernel/kernel.h"
 #include "vfs/pseudo.h"
+#include "vfs/view.h"
 
 /* ---- descriptors: /proc/self/fd, /dev/fd, /dev/stdin … */
 
@@ -14,13 +15,20 @@ static struct fd *fd_of(const struct pnode *node)
     return process ? fdtab_get(&process->fds, (uint32_t)node->number) : NULL;
 }
 
+/* A directory that was moved out of the view of the process does not tell where it is now. */
+static bool sees(const struct file *dir)
+{
+    struct process *process = dir->vnode->fs->vfs->kernel->current;
+    return process && view_access(process->view, dir->vnode) != VIEW_NOTHING;
+}
+
 /* "/workspace/dir", "pipe:", "file:" and the like; only directories know their path. */
 static int fd_text(struct pnode *node, struct buf *out)
 {
     struct fd *fd = fd_of(node);
     if (!fd)
         return ERRNO_NOENT;
-    if (fd->file->vnode && fd->file->vnode->type == FILE_DIRECTORY &&
+    if (fd->file->vnode && fd->file->vnode->type == FILE_DIRECTORY && sees(fd->file) &&
         vfs_path_of(node->vnode.fs->vfs, fd->file, out) == 0)
         return 0;
     return buf_printf(out, "%s:[%llu]", fd->file->ops->name, (unsigned long long)node->number)
@@ -96,7 +104,7 @@ static int exe_text(struct pnode *node, struct buf *out)
 static int cwd_text(struct pnode *node, struct buf *out)
 {
     struct process *process = pseudo_process(node);
-    if (!process || !process->cwd)
+    if (!process || !process->cwd || !sees(process->cwd))
         return ERRNO_NOENT;
     return vfs_path_of(node->vnode.fs->vfs, process->cwd, out);
 }

@@ -28,6 +28,15 @@ struct vfs_at {
     struct file *dir; /* an open directory */
     bool beneath; /* WASI: no absolute path, no way out by ".." or by a link (NOTCAPABLE). Otherwise
                      an absolute path starts at /, and ".." stops at / */
+    struct view *view; /* of the process that asks; NULL: it sees all */
+};
+
+/* How much of an object a process sees: each includes those before it. */
+enum view_access {
+    VIEW_NOTHING, /* it is not there */
+    VIEW_PATH,    /* a directory on the way to what the process holds: nothing else is in it */
+    VIEW_READ,
+    VIEW_WRITE
 };
 
 enum {
@@ -49,12 +58,35 @@ int vfs_mount_host(struct vfs *vfs, const char *guest_path, int root_fd /* dupli
                    const char *host_path, enum capful_mount_mode mode, struct capful_error *err);
 int vfs_mount_served(struct vfs *vfs, const char *guest_path, const struct capful_mount_ops *ops,
                      void *context, struct capful_error *err);
+/* Asked, on whatever stack, when something in a watched mount is reached, and before it is written;
+ * a "no" is PERM for the guest. `id` is what vfs_watch_mount gave. */
+struct vfs_watch {
+    void (*reached)(void *context, uint32_t id);
+    bool (*may_write)(void *context, uint32_t id);
+};
+void vfs_set_watch(struct vfs *vfs, const struct vfs_watch *watch, void *context);
+/* The mount at this path, if there is one. */
+void vfs_watch_mount(struct vfs *vfs, const char *guest_path, uint32_t id);
 /* Opens a host directory as the root of a mount; the only door to host paths. -1 with *err filled.
  */
 int vfs_open_host_root(const char *path, struct capful_error *err);
 /* A read-only page under /tools, made when first read: `make` fills *out. */
 int vfs_add_page(struct vfs *vfs, struct str name,
                  int (*make)(void *context, struct str name, struct buf *out), void *context);
+
+/* A directory for a view. */
+struct vfs_part {
+    struct str path;
+    enum { VFS_PART_READ = 1, VFS_PART_WRITE, VFS_PART_AS_HELD } kind;
+};
+/* A view of these directories, with /dev and /proc and nothing else, for a child of the process
+ * whose view is at.view; paths start as in all calls. Errno: those of a lookup, NOTDIR, ROFS where
+ * WRITE is asked for and at.view lets it only read, 2BIG for too many directories or views below
+ * one another. */
+int vfs_view_new(struct vfs *vfs, struct vfs_at at, const struct vfs_part *parts, size_t n,
+                 struct view **ret);
+/* WRITE for what is not in the tree, such as pipes. */
+enum view_access vfs_view_access(const struct view *view, const struct file *file);
 
 /* A directory as a file, e.g. for preopens and cwd: absolute path. */
 int vfs_open_directory(struct vfs *vfs, struct str path, struct file **ret);

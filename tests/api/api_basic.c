@@ -499,6 +499,8 @@ static void test_tools(void)
     if (CHECK(record != NULL)) {
         CHECK_STR(record->tool, "echo");
         CHECK_STR(record->arguments, "{\"n\":5}");
+        CHECK_STR(record->grant, "echo");
+        CHECK(record->would_deny == NULL);
         CHECK_INT(record->outcome, CAPFUL_CALL_DONE);
         CHECK_INT(record->result_len, 7);
         CHECK(record->end >= record->start);
@@ -509,13 +511,17 @@ static void test_tools(void)
     CHECK_INT(capful_result_usage(result)->denials, 1);
     capful_result_free(result);
 
-    /* a denial that nobody catches; reset gives the budget back */
+    /* a denial that nobody catches; a reset gives no budget back */
     result = api_run(sandbox, "await tools.text({}); 1");
     CHECK_INT(capful_result_status(result), CAPFUL_DENIED);
     CHECK_STR(capful_result_error(result)->tool, "text");
     CHECK(strstr(capful_result_text(result, NULL), "text({}) was refused") != NULL);
     capful_result_free(result);
     CHECK_INT(capful_sandbox_reset(sandbox, &err), 0);
+    result = api_run(sandbox, "await tools.text({}); 1");
+    CHECK_INT(capful_result_status(result), CAPFUL_DENIED);
+    capful_result_free(result);
+    CHECK_INT(capful_sandbox_forget(sandbox, NULL, CAPFUL_FORGET_USE, &err), 0);
     CHECK_VALUE(sandbox, "await tools.text({})", "\"plain \\\"text\\\"\"");
 
     result = api_run(sandbox, "await tools.ecko({}); 1");

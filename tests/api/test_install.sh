@@ -25,7 +25,8 @@ fi
 root=$work/opt/capful
 
 for file in bin/capful include/capful/capful.h share/man/man1/capful.1 share/man/man5/capful-policy.5 \
-    share/man/man3/libcapful.3 share/bash-completion/completions/capful libexec/capful/capful-compile; do
+    share/man/man3/libcapful.3 share/bash-completion/completions/capful libexec/capful/capful-compile \
+    share/capful/policy.schema.json; do
     [ -e "$root/$file" ] || [ -e "$root/$file.gz" ] || fail "$file was not installed"
 done
 [ "$(ls "$root/include")" = capful ] || fail "include holds more than capful: $(ls "$root/include")"

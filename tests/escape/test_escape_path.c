@@ -4,7 +4,8 @@
 static int look(struct rig *rig, struct file *dir, bool beneath, const char *path)
 {
     struct file_stat stat;
-    return vfs_stat(rig->vfs, (struct vfs_at){dir, beneath}, str_of(path), VFS_FOLLOW, &stat);
+    return vfs_stat(rig->vfs, (struct vfs_at){.dir = dir, .beneath = beneath}, str_of(path),
+                    VFS_FOLLOW, &stat);
 }
 
 static struct file *open_dir(struct rig *rig, const char *path)
@@ -25,7 +26,7 @@ TEST(escape_by_moving_the_directory_held)
     EQ(do_mkdir(&rig, "jail/a/b"), 0);
     EQ(put(&rig, "secret", "secret"), 0);
     struct file *jail = open_dir(&rig, "jail"), *inner = open_dir(&rig, "jail/a/b");
-    struct vfs_at in_jail = {jail, true};
+    struct vfs_at in_jail = {.dir = jail, .beneath = true};
     EQ(vfs_rename(rig.vfs, in_jail, STR("a/b"), in_jail, STR("b")), 0);
     EQ(look(&rig, inner, true, "../../secret"), ERRNO_NOTCAPABLE);
     EQ(look(&rig, jail, true, "b/../../secret"), ERRNO_NOTCAPABLE);

@@ -37,7 +37,7 @@ static void give_files(struct fake_tree *tree)
     MUST(vfs_open_directory(vfs, STR("/workspace"), &process->cwd) == 0);
     process->cwd_path = mem_strdup("/workspace");
     for (uint32_t fd = 0; fd < 3; fd++) {
-        struct vfs_at at = {process->cwd, false};
+        struct vfs_at at = {.dir = process->cwd};
         MUST(vfs_open(vfs, at, STR("/dev/null"), 0, 0, true, true, &file) == 0);
         give_fd(process, fd, file, NULL);
     }

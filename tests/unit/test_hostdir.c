@@ -121,12 +121,14 @@ static void writable(void)
     /* A directory that is open follows its renames. */
     EQ(do_open(&h.rig, "made", VFS_DIRECTORY, false, &file), 0);
     EQ(do_rename(&h.rig, "made", "dir/made"), 0);
-    EQ(vfs_stat(h.rig.vfs, (struct vfs_at){file, false}, STR("moved"), 0, &stat), 0);
+    EQ(vfs_stat(h.rig.vfs, (struct vfs_at){.dir = file, .beneath = false}, STR("moved"), 0, &stat),
+       0);
     EQ(do_unlink(&h.rig, "dir/made/moved"), 0);
     EQ(do_unlink(&h.rig, "dir/made/l"), 0);
     EQ(do_rmdir(&h.rig, "dir/made"), 0);
-    EQ(vfs_stat(h.rig.vfs, (struct vfs_at){file, false}, STR("moved"), 0, &stat), ERRNO_NOENT);
-    EQ(vfs_mkdir(h.rig.vfs, (struct vfs_at){file, false}, STR("x")), ERRNO_NOENT);
+    EQ(vfs_stat(h.rig.vfs, (struct vfs_at){.dir = file, .beneath = false}, STR("moved"), 0, &stat),
+       ERRNO_NOENT);
+    EQ(vfs_mkdir(h.rig.vfs, (struct vfs_at){.dir = file, .beneath = false}, STR("x")), ERRNO_NOENT);
     file_unref(file);
     host_end(&h);
 }
@@ -360,10 +362,12 @@ TEST(hostdir_what_the_host_changes_is_seen)
     snprintf(path, sizeof path, "%s/dir", h.inside);
     snprintf(other, sizeof other, "%s/dir", h.outside);
     ASSERT_EQ_INT(rename(path, other), 0); /* moved out of the mount */
-    EQ(vfs_stat(h.rig.vfs, (struct vfs_at){dir, false}, STR("inner"), 0, &stat), ERRNO_NOENT);
+    EQ(vfs_stat(h.rig.vfs, (struct vfs_at){.dir = dir, .beneath = false}, STR("inner"), 0, &stat),
+       ERRNO_NOENT);
     ASSERT_EQ_INT(symlink(h.outside, path), 0); /* and a link in its place */
     host_put(h.outside, "inner", "secret");
-    int e = vfs_stat(h.rig.vfs, (struct vfs_at){dir, false}, STR("inner"), 0, &stat);
+    int e =
+        vfs_stat(h.rig.vfs, (struct vfs_at){.dir = dir, .beneath = false}, STR("inner"), 0, &stat);
     OK(e == ERRNO_LOOP || e == ERRNO_NOTDIR);
     EQ(do_stat(&h.rig, "dir", false, &stat), 0);
     EQ(stat.type, FILE_SYMLINK);

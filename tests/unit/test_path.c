@@ -227,9 +227,10 @@ TEST(path_beneath)
     /* A directory that is open stays the border, wherever the tree is. */
     struct file *sub;
     EQ(do_open(&rig, "dir/sub", VFS_DIRECTORY, false, &sub), 0);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){sub, true}, STR(".."), 0, &(struct file_stat){.dev = 0}),
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){.dir = sub, .beneath = true}, STR(".."), 0,
+                &(struct file_stat){.dev = 0}),
        ERRNO_NOTCAPABLE);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){sub, false}, STR("../file"), 0,
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){.dir = sub, .beneath = false}, STR("../file"), 0,
                 &(struct file_stat){.dev = 0}),
        0);
     file_unref(sub);
@@ -304,7 +305,8 @@ TEST(path_start_must_be_a_directory)
     struct file *file;
     begin(&rig);
     ASSERT_EQ_INT(do_open(&rig, "dir/file", 0, false, &file), 0);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){file, false}, STR("x"), 0, &(struct file_stat){.dev = 0}),
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){.dir = file, .beneath = false}, STR("x"), 0,
+                &(struct file_stat){.dev = 0}),
        ERRNO_NOTDIR);
     file_unref(file);
     rig_close(&rig);
@@ -346,8 +348,8 @@ TEST(path_of_open_directories)
     STR_EQ(out.data, "/workspace/renamed/sub");
     EQ(do_rmdir(&rig, "renamed/sub"), 0);
     EQ(vfs_path_of(rig.vfs, dir, &out), ERRNO_NOENT);
-    EQ(vfs_mkdir(rig.vfs, (struct vfs_at){dir, false}, STR("x")), ERRNO_NOENT);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){dir, false}, STR("../file"), 0,
+    EQ(vfs_mkdir(rig.vfs, (struct vfs_at){.dir = dir, .beneath = false}, STR("x")), ERRNO_NOENT);
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){.dir = dir, .beneath = false}, STR("../file"), 0,
                 &(struct file_stat){.dev = 0}),
        0);
     buf_release(&out);
@@ -362,9 +364,10 @@ TEST(path_deep_directories_need_no_stack)
     rig.kernel.limits.path = 1u << 20;
     struct file *dir = file_ref(rig.dir), *next;
     for (int i = 0; i < 20000; i++) {
-        ASSERT_EQ_INT(vfs_mkdir(rig.vfs, (struct vfs_at){dir, false}, STR("d")), 0);
-        ASSERT_EQ_INT(vfs_open(rig.vfs, (struct vfs_at){dir, false}, STR("d"), VFS_DIRECTORY, 0,
-                               true, false, &next),
+        ASSERT_EQ_INT(vfs_mkdir(rig.vfs, (struct vfs_at){.dir = dir, .beneath = false}, STR("d")),
+                      0);
+        ASSERT_EQ_INT(vfs_open(rig.vfs, (struct vfs_at){.dir = dir, .beneath = false}, STR("d"),
+                               VFS_DIRECTORY, 0, true, false, &next),
                       0);
         file_unref(dir);
         dir = next;
@@ -372,7 +375,7 @@ TEST(path_deep_directories_need_no_stack)
     struct buf out = BUF_INIT(1u << 20);
     EQ(vfs_path_of(rig.vfs, dir, &out), 0);
     EQ(out.len, strlen("/workspace") + 40000);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){dir, false}, buf_str(&out), 0,
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){.dir = dir, .beneath = false}, buf_str(&out), 0,
                 &(struct file_stat){.dev = 0}),
        0);
     buf_release(&out);

@@ -44,7 +44,8 @@ static bool lines_match(const char *wanted, const char *got)
 static void check_case(struct str text, const char *wanted)
 {
     struct problems problems = {BUF_INIT(SIZE_MAX)};
-    struct policy_source source = {"case", "/", note, &problems};
+    struct policy_source source = {
+        .name = "case", .directory = "/", .report = note, .context = &problems};
     struct capful_error err = {0, 0, 0, ""};
     int result = policy_check(text, &source, &err);
     bool good = strcmp(wanted, "ok\n") == 0;
@@ -121,7 +122,7 @@ TEST(policy_tool_has_all_its_parts)
     STR_EQ(tool->schema_text, "{\"properties\":{\"f\":{\"maximum\":1.10}}}");
     EQ(tool->kind, TOOL_COMMAND);
     EQ(tool->time_limit, 2 * CAPFUL_SECOND);
-    OK(!tool->grant.given);
+    OK(!tool_granted(tool));
     STR_EQ(spec->program, "/usr/bin/wc");
     STR_EQ(spec->cwd, "/usr/bin");
     EQ(spec->n_argv, 4);
@@ -212,7 +213,7 @@ TEST(builder_without_a_text_grants_all)
     EQ(capful_builder_tool(builder, &late, &err), CAPFUL_ESTATE);
     capful_builder_free(builder);
     EQ(toolset_count(policy->tools), 2);
-    OK(toolset_at(policy->tools, 0)->grant.given && toolset_at(policy->tools, 1)->grant.given);
+    OK(tool_granted(toolset_at(policy->tools, 0)) && tool_granted(toolset_at(policy->tools, 1)));
     EQ(policy->limits.calls, 1000);
     EQ(policy->limits.wall, 30 * CAPFUL_SECOND);
     OK(policy->limits.deadline == CAPFUL_UNLIMITED);
@@ -236,8 +237,8 @@ TEST(builder_with_a_text_only_the_text_grants)
     EQ(capful_builder_build(builder, &policy, &err), 0);
     EQ(toolset_count(policy->tools), 2);
     OK(toolset_find(policy->tools, STR("get_order")) == NULL);
-    EQ(toolset_find(policy->tools, STR("refund"))->grant.max_calls, 2);
-    OK(!toolset_find(policy->tools, STR("own"))->grant.given);
+    EQ(toolset_find(policy->tools, STR("refund"))->authority->grants[0]->calls[0].n, 2);
+    OK(!tool_granted(toolset_find(policy->tools, STR("own"))));
     EQ(policy->limits.calls, 7);
     capful_builder_free(builder);
     capful_policy_unref(policy);
@@ -268,7 +269,7 @@ TEST(builder_order_does_not_matter)
     EQ(capful_builder_policy(builder, text, strlen(text), NULL, NULL, &err), CAPFUL_ESTATE);
     EQ(capful_builder_tool(builder, &late, &err), 0);
     EQ(capful_builder_build(builder, &policy, &err), 0);
-    OK(toolset_find(policy->tools, STR("late"))->grant.given);
+    OK(tool_granted(toolset_find(policy->tools, STR("late"))));
     capful_builder_free(builder);
     capful_policy_unref(policy);
 }

@@ -582,7 +582,7 @@ static void spawn_wrongly(struct fake *g, uint32_t arg)
     s[7].fds = map + 8, s[7].fd_count = 1;
     s[8].fds = far, s[8].fd_count = 1;
     s[9].fd_count = 5000;
-    s[10].flags = 2;
+    s[10].flags = 4;
     s[11].cwd = text, s[11].cwd_len = 3;
     for (int i = 0; i < 12; i++) {
         uint32_t mark = g->top, at = fake_data(g, &s[i], sizeof s[i]);

@@ -73,18 +73,78 @@ static void uses_polls_and_tools(struct fake *g, uint32_t arg)
     fake_call(g, SYS_run_value, fake_text(g, "[1,2]"), 5);
 }
 
+/* A program that is handed a directory, a tool, a text and a place to report to. */
+static void hands_on(struct fake *g, uint32_t arg)
+{
+    struct {
+        struct capful_spawn first;
+        struct capful_spawn_more more;
+    } s = {{.program = fake_text(g, "child"), .program_len = 5, .flags = CAPFUL_SPAWN_MORE},
+           {.flags = CAPFUL_MORE_DIRS | CAPFUL_MORE_TOOLS | CAPFUL_MORE_SOURCE |
+                     CAPFUL_MORE_REPORT | CAPFUL_MORE_TIED}};
+    struct capful_dir dir = {fake_text(g, "/workspace"), 10, CAPFUL_DIR_READ};
+    struct capful_tool_handed tool = {.name = fake_text(g, "pay"), .name_len = 3};
+    uint32_t ends[2] = {90, 91}, at = fake_alloc(g, 8), why = fake_alloc(g, 64);
+    (void)arg;
+    fake_pipe(g, ends);
+    if (fake_call(g, SYS_tool_narrow, fake_text(g, "refund"), 6, 0, fake_text(g, "{}"), 2, at, why,
+                  64) == 0)
+        tool.handle = fake_u32(g, at);
+    tool.from = fake_text(g, "refund");
+    tool.from_len = 6;
+    s.more.size = sizeof s.more;
+    s.more.dirs = fake_data(g, &dir, sizeof dir);
+    s.more.tools = fake_data(g, &tool, sizeof tool);
+    s.more.dir_count = s.more.tool_count = 1;
+    s.more.source = fake_text(g, "1 + 1");
+    s.more.source_len = 5;
+    s.more.report = ends[1];
+    if (fake_call(g, SYS_proc_spawn, fake_data(g, &s, sizeof s), at) == 0)
+        fake_wait(g, -1, 0, NULL);
+    if (tool.handle)
+        fake_call(g, SYS_call_handle, tool.handle, fake_text(g, "{}"), 2, at);
+}
+
+static void looks_around(struct fake *g, uint32_t arg)
+{
+    uint32_t at = fake_alloc(g, 256), len = fake_alloc(g, 8);
+    (void)arg;
+    fake_call(g, SYS_run_source, at, 64, len);
+    fake_call(g, SYS_run_value, fake_text(g, "1"), 1);
+    int64_t fd = fake_open(g, CAPFUL_AT_CWD, "/", 2, CAPFUL_RIGHT_FD_READDIR);
+    if (fd >= 0)
+        fake_call(g, SYS_fd_readdir, (uint64_t)fd, at, 256, 0, len);
+    fake_open(g, CAPFUL_AT_CWD, "/workspace/f", 1, CAPFUL_RIGHT_FD_WRITE);
+    fake_call(g, SYS_tool_list, at, 256, len);
+    fake_call(g, SYS_call_start, fake_text(g, "pay"), 3, fake_text(g, "{}"), 2, len);
+}
+
 static struct image child_image = {
     .name = "child", .own = true, .memory = 4096, .functions = {child}};
 
-static void sweep(fake_fn entry)
+static struct image handed_image = {
+    .name = "child", .own = true, .memory = 4096, .functions = {looks_around}};
+
+static struct toolset *one_tool(void)
+{
+    struct toolset *set;
+    struct capful_tool tool = {.name = "refund"};
+    EQ(toolset_new(&set, NULL), 0);
+    EQ(toolset_add(set, &tool, NULL), 0);
+    EQ(toolset_grant_all(set, NULL), 0);
+    EQ(toolset_seal(set, NULL), 0);
+    return set;
+}
+
+static void sweep(fake_fn entry, struct image *other)
 {
     tree_memory = 128u << 10;
     for (bool more = true; more && tap_state->failures == 0;) {
         struct fake_tree tree;
         uint64_t blocks = mem_live_blocks();
-        tree_init(&tree, entry, true, NULL);
+        tree_init(&tree, entry, true, one_tool());
         tree.image.functions[1] = child;
-        tree.box.images[0] = &child_image;
+        tree.box.images[0] = other;
         mem_fail_after(++tap_state->sweep);
         tree_drive(&tree);
         more = !TAP_SWEEP_UNUSED();
@@ -98,15 +158,20 @@ static void sweep(fake_fn entry)
 
 TEST(sys_fault_pipes_and_processes)
 {
-    sweep(uses_pipes_and_processes);
+    sweep(uses_pipes_and_processes, &child_image);
 }
 
 TEST(sys_fault_files)
 {
-    sweep(uses_files);
+    sweep(uses_files, &child_image);
 }
 
 TEST(sys_fault_polls_and_tools)
 {
-    sweep(uses_polls_and_tools);
+    sweep(uses_polls_and_tools, &child_image);
+}
+
+TEST(sys_fault_handing_on)
+{
+    sweep(hands_on, &handed_image);
 }

@@ -40,7 +40,7 @@ static struct toolset *make_tools(void)
     EQ(toolset_new(&set, NULL), 0);
     for (int i = 0; i < 3; i++)
         EQ(toolset_add(set, &tools[i], NULL), 0);
-    toolset_grant_all(set);
+    EQ(toolset_grant_all(set, NULL), 0);
     EQ(toolset_seal(set, NULL), 0);
     return set;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "grants.h"
 #include "tool_rig.h"
 
 /* ------------------------------------------------------------------ tools of these tests */
@@ -50,7 +51,7 @@ static struct toolset *set_of(const struct capful_tool *tools, size_t n)
     EQ(toolset_new(&set, NULL), 0);
     for (size_t i = 0; i < n; i++)
         EQ(toolset_add(set, &tools[i], NULL), 0);
-    toolset_grant_all(set);
+    EQ(toolset_grant_all(set, NULL), 0);
     EQ(toolset_seal(set, NULL), 0);
     return set;
 }
@@ -222,7 +223,8 @@ static char *nested(size_t levels)
 TEST(call_depth)
 {
     struct tool_rig r;
-    struct capful_tool tool = {.name = "echo", .schema = "{\"type\":\"object\"}", .call = echo};
+    struct capful_tool tool = {
+        .name = "echo", .schema = "{\"additionalProperties\":true}", .call = echo};
     char *deep = nested(99), *deeper = nested(100);
     rig_begin(&r, set_of(&tool, 1), NULL);
     EQ(rig_call(&r, "echo", deep), CAPFUL_CALL_OK);
@@ -240,13 +242,13 @@ TEST(call_budget_lasts_for_the_sandbox)
         .name = "refund", .schema = REFUND_SCHEMA, .call = fail, .max_calls = 3};
     rig_begin(&r, set_of(&tool, 1), NULL);
     const struct tool *refund = toolset_find(r.set, STR("refund"));
-    EQ(tool_budget_left(r.host, refund), 3);
+    EQ(tool_own_calls_left(r.host, refund), 3);
     EQ(rig_call(&r, "refund", "{\"amount\":1}"),
        CAPFUL_CALL_ERROR); /* a failure of the tool costs */
-    EQ(tool_budget_left(r.host, refund), 2);
+    EQ(tool_own_calls_left(r.host, refund), 2);
     EQ(rig_call(&r, "refund", "{\"amount\":101}"),
        CAPFUL_CALL_ERROR); /* what never reached it does not */
-    EQ(tool_budget_left(r.host, refund), 2);
+    EQ(tool_own_calls_left(r.host, refund), 2);
     for (int i = 0; i < 4; i++)
         rig_start(&r, "refund", "{\"amount\":1}"); /* all at once do not slip through */
     tool_dispatch(r.host, clock_monotonic());
@@ -260,8 +262,8 @@ TEST(call_budget_lasts_for_the_sandbox)
     tool_end(r.host);
     tool_begin(r.host, NULL, NULL);
     EQ(rig_call(&r, "refund", "{\"amount\":1}"), CAPFUL_CALL_DENIED);
-    tool_host_reset(r.host);
-    EQ(tool_budget_left(r.host, refund), 3);
+    OK(tool_forget(r.host, NULL, STR("sandbox"), true, true));
+    EQ(tool_own_calls_left(r.host, refund), 3);
     EQ(rig_call(&r, "refund", "{\"amount\":1}"), CAPFUL_CALL_ERROR);
     rig_end(&r);
 }
@@ -273,7 +275,7 @@ TEST(call_budget_of_the_grant_and_of_the_tool)
     struct capful_tool tool = {.name = "a", .call = echo, .max_calls = 5};
     EQ(toolset_new(&set, NULL), 0);
     EQ(toolset_add(set, &tool, NULL), 0);
-    EQ(toolset_grant(set, STR("a"), 1, NULL), 0);
+    EQ(grants_give(set, "[{\"tool\":\"a\",\"max_calls\":1}]", NULL), 0);
     EQ(toolset_seal(set, NULL), 0);
     rig_begin(&r, set, NULL);
     EQ(rig_call(&r, "a", "{}"), CAPFUL_CALL_OK);

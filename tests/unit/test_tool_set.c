@@ -1,6 +1,7 @@
 /* Registration: names, identifiers, schemas, grants; what is refused and with which words. */
 #include "base/buf.h"
 #include "base/mem.h"
+#include "grants.h"
 #include "tap.h"
 #include "tool/tool.h"
 
@@ -124,25 +125,28 @@ TEST(set_schemas_are_checked)
 
 TEST(set_grants)
 {
+    static const struct {
+        const char *grants, *problem;
+    } wrong[] = {
+        {"[\"refnud\"]", "there is no tool \"refnud\"; did you mean \"refund\"?"},
+        {"[\"get_order\"]", "there is no tool \"get_order\"; did you mean \"get-order\"?"},
+        {"[\"something else\"]", "there is no tool \"something else\""},
+        {"[\"crm.*\"]", "no tool matches \"crm.*\""},
+    };
     struct toolset *set = new_set();
-    struct capful_error err;
+    struct capful_error err = {.code = 0};
     add(set, "refund", NULL);
     add(set, "get-order", NULL);
-    OK(!toolset_at(set, 0)->grant.given);
-    EQ(toolset_grant(set, STR("refnud"), 3, &err), CAPFUL_ETOOL);
-    STR_EQ(err.text, "there is no tool \"refnud\"; did you mean \"refund\"?");
-    EQ(toolset_grant(set, STR("get_order"), 3, &err), CAPFUL_ETOOL);
-    STR_EQ(err.text, "there is no tool \"get_order\"; did you mean \"get-order\"?");
-    EQ(toolset_grant(set, STR("something else"), 3, &err), CAPFUL_ETOOL);
-    STR_EQ(err.text, "there is no tool \"something else\"");
-    EQ(toolset_grant(set, STR("refund"), 5, &err), 0);
-    EQ(toolset_grant(set, STR("refund"), 9, &err), 0);
-    EQ(toolset_at(set, 0)->grant.max_calls, 5);
-    EQ(toolset_grant(set, STR("refund"), 2, &err), 0);
-    EQ(toolset_at(set, 0)->grant.max_calls, 2);
-    toolset_grant_all(set);
-    EQ(toolset_at(set, 0)->grant.max_calls, 2);
-    OK(toolset_at(set, 1)->grant.max_calls == CAPFUL_UNLIMITED);
+    OK(!tool_granted(toolset_at(set, 0)));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        EQ(grants_give(set, wrong[i].grants, &err), CAPFUL_EPOLICY);
+        STR_EQ(err.text, wrong[i].problem);
+        OK(!tool_granted(toolset_at(set, 0)));
+    }
+    EQ(grants_give(set, "[{\"tool\":\"refund\",\"max_calls\":5},\"*\"]", &err), 0);
+    EQ(toolset_at(set, 0)->authority->n_grants, 2);
+    EQ(toolset_at(set, 0)->authority->grants[0]->calls[0].n, 5);
+    EQ(toolset_at(set, 1)->authority->n_grants, 1);
     EQ(toolset_seal(set, &err), 0);
     struct capful_tool late = {.name = "late"};
     EQ(toolset_add(set, &late, &err), CAPFUL_ESTATE);
@@ -170,7 +174,7 @@ TEST(set_releases_each_context_once)
     EQ(toolset_add(set, &b, &err), 0);
     EQ(toolset_add(set, &b, &err), CAPFUL_ETOOL);
     EQ(released, 0);
-    EQ(toolset_grant(set, STR("a"), 1, &err), 0);
+    EQ(grants_give(set, "[\"a\"]", &err), 0);
     EQ(toolset_hide_ungranted(set, &err), 0);
     EQ(toolset_count(set), 1);
     OK(toolset_find(set, STR("b")) == NULL);
@@ -213,7 +217,7 @@ TEST(set_survives_every_failed_allocation)
             failed = toolset_add(set, &tool, &err);
         }
         if (!failed)
-            failed = toolset_grant(set, STR("second"), 1, &err);
+            failed = grants_give(set, "[{\"tool\":\"second\",\"where\":{\"a\":5}}]", &err);
         if (!failed)
             failed = toolset_hide_ungranted(set, &err);
         if (!failed)

@@ -67,7 +67,7 @@ static struct toolset *belt_tools(struct belt *belt, uint64_t time_limit)
         .name = "later", .call = put, .context = belt, .time_limit = time_limit};
     EQ(toolset_new(&set, NULL), 0);
     EQ(toolset_add(set, &tool, NULL), 0);
-    toolset_grant_all(set);
+    EQ(toolset_grant_all(set, NULL), 0);
     EQ(toolset_seal(set, NULL), 0);
     return set;
 }
@@ -226,7 +226,7 @@ TEST(threads_share_a_set)
     pthread_t threads[THREADS];
     EQ(toolset_new(&set, NULL), 0);
     EQ(toolset_add(set, &tool, NULL), 0);
-    toolset_grant_all(set);
+    EQ(toolset_grant_all(set, NULL), 0);
     EQ(toolset_seal(set, NULL), 0);
     for (int i = 0; i < THREADS; i++)
         ASSERT(pthread_create(&threads[i], NULL, run_one_set, toolset_ref(set)) == 0);

@@ -153,11 +153,12 @@ TEST(vfs_descriptors_by_name)
      * directory. */
     struct file *root;
     EQ(vfs_open_directory(rig.vfs, STR("/"), &root), 0);
-    EQ(vfs_open(rig.vfs, (struct vfs_at){root, true}, STR("dev/stdin"), VFS_FOLLOW, 0, true, false,
-                &again),
+    EQ(vfs_open(rig.vfs, (struct vfs_at){.dir = root, .beneath = true}, STR("dev/stdin"),
+                VFS_FOLLOW, 0, true, false, &again),
        0);
     file_unref(again);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){root, true}, STR("dev/fd/7/f"), VFS_FOLLOW, &stat),
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){.dir = root, .beneath = true}, STR("dev/fd/7/f"),
+                VFS_FOLLOW, &stat),
        ERRNO_NOTCAPABLE);
     file_unref(root);
     take_process(&rig, &process);

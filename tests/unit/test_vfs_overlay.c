@@ -184,7 +184,8 @@ TEST(overlay_moves_directories_of_the_host)
     STR_EQ(names(&o, "."), "file moved");
     STR_EQ(get(&o.rig, "moved/sub/deep"), "deep");
     STR_EQ(get(&o.rig, "dir/one"), "errno 44");
-    EQ(vfs_stat(o.rig.vfs, (struct vfs_at){dir, false}, STR("deep"), 0, &stat), 0);
+    EQ(vfs_stat(o.rig.vfs, (struct vfs_at){.dir = dir, .beneath = false}, STR("deep"), 0, &stat),
+       0);
     file_unref(dir);
     EQ(put(&o.rig, "moved/one", "changed"), 0);
     EQ(do_unlink(&o.rig, "moved/two"), 0);

@@ -115,7 +115,8 @@ TEST(snapshot_leaves_out_what_has_no_name)
     EQ(file_pwrite(file, "goes on", 7, 0, &len), 0);
     EQ(file_pread(file, data, 8, 0, &len), 0);
     MEM_EQ(data, "goes on", 7);
-    EQ(vfs_stat(rig.vfs, (struct vfs_at){dir, false}, STR(".."), 0, &(struct file_stat){.dev = 0}),
+    EQ(vfs_stat(rig.vfs, (struct vfs_at){.dir = dir, .beneath = false}, STR(".."), 0,
+                &(struct file_stat){.dev = 0}),
        0);
     file_unref(file);
     file_unref(dir);

@@ -19,6 +19,7 @@ struct rig {
     struct vfs *vfs;
     struct file *dir; /* where relative paths start */
     bool beneath;
+    struct view *view; /* of whoever asks; NULL: all */
 };
 
 static inline int rig_open(struct rig *rig)
@@ -62,7 +63,7 @@ static inline void rig_at(struct rig *rig, const char *path)
 
 static inline struct vfs_at at(struct rig *rig)
 {
-    return (struct vfs_at){rig->dir, rig->beneath};
+    return (struct vfs_at){rig->dir, rig->beneath, rig->view};
 }
 
 static inline int do_open(struct rig *rig, const char *path, unsigned flags, bool write,

@@ -91,6 +91,9 @@ internal.toolRefused = (name, errno, trace) => {
     { tool: name, code: 'call_failed' }), trace);
 };
 
+internal.narrowingRefused = (name, why) => new ToolError(`${name} cannot be narrowed so: ${why || 'there is no memory for it'}`,
+  { tool: name, code: 'narrowing' });
+
 internal.toolFailed = (name, answer, trace, denied) => {
   const info = answer !== null && typeof answer === 'object' ? answer : { message: 'The answer of the tool could not be read', code: 'bad_answer' };
   const Class = denied ? ToolDenied : ToolError;
