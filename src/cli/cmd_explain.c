@@ -18,24 +18,6 @@ static int failed_policy(const struct capful_error *err)
     return err->code == CAPFUL_EINVAL ? term_fail(EXIT_USAGE, "%s", err->text) : launch_failed(err);
 }
 
-/* Line by line, so that line ends stay. */
-static int print(const struct buf *text)
-{
-    struct buf out = BUF_INIT(4 * OUTPUT_MAX);
-    for (const char *at = text->data; at && *at;) {
-        size_t len = strcspn(at, "\n");
-        term_add_visible(&out, (struct str){at, len});
-        at += len;
-        if (*at) {
-            buf_add_char(&out, '\n');
-            at++;
-        }
-    }
-    int failed = buf_failed(&out) || term_write(1, buf_str(&out).ptr, out.len);
-    buf_release(&out);
-    return failed ? EXIT_FAULT : 0;
-}
-
 /* "--name VALUE" or "--name=VALUE" at words[*at]. */
 static bool take(char **words, int count, int *at, const char *name, const char **ret)
 {
@@ -61,7 +43,9 @@ static int explain(const char *path, const struct explain_call *call)
     struct capful_error err;
     enum verdict verdict = VERDICT_DENY;
     int failed = policy_explain(path, call, &verdict, &out, &err);
-    int code = failed ? failed_policy(&err) : print(&out);
+    int code = failed                                     ? failed_policy(&err)
+               : term_print_visible(&out, 4 * OUTPUT_MAX) ? 0
+                                                          : EXIT_FAULT;
     buf_release(&out);
     return code ? code : codes[verdict];
 }
@@ -115,7 +99,9 @@ int command_prompt(int count, char **words)
     if (!path || !*path)
         return term_fail(EXIT_USAGE, "prompt needs a policy: capful prompt --policy FILE");
     int failed = policy_prompt(path, &out, &err);
-    int code = failed ? failed_policy(&err) : print(&out);
+    int code = failed                                     ? failed_policy(&err)
+               : term_print_visible(&out, 4 * OUTPUT_MAX) ? 0
+                                                          : EXIT_FAULT;
     buf_release(&out);
     return code;
 }

@@ -39,24 +39,6 @@ static int parse(struct policy_words *ret, const char *command, const char *opti
     return ret->log ? 0 : term_fail(EXIT_USAGE, "policy %s needs a log", command);
 }
 
-/* Texts of the log are somebody else's. */
-static int print(const struct buf *text)
-{
-    struct buf out = BUF_INIT(4 * (size_t)OUTPUT_MAX);
-    for (const char *at = text->data; at && *at;) {
-        size_t len = strcspn(at, "\n");
-        term_add_visible(&out, (struct str){at, len});
-        at += len;
-        if (*at) {
-            buf_add_char(&out, '\n');
-            at++;
-        }
-    }
-    int failed = buf_failed(&out) || term_write(1, buf_str(&out).ptr, out.len);
-    buf_release(&out);
-    return failed ? EXIT_FAULT : 0;
-}
-
 static int failed_with(const struct capful_error *err)
 {
     return err->code == CAPFUL_EFILE ? term_fail(EXIT_USAGE, "%s", err->text) : launch_failed(err);
@@ -70,7 +52,9 @@ static int suggest(int count, char **words)
     int code = parse(&given, "suggest", "--extends", count, words);
     if (code)
         return code;
-    code = policy_suggest(given.log, given.option, &out, &err) ? failed_with(&err) : print(&out);
+    code = policy_suggest(given.log, given.option, &out, &err) ? failed_with(&err)
+           : term_print_visible(&out, 4 * (size_t)OUTPUT_MAX)  ? 0
+                                                               : EXIT_FAULT;
     buf_release(&out);
     return code;
 }
@@ -98,7 +82,7 @@ static int replay(int count, char **words)
         buf_printf(&out, ", %llu calls have no arguments in the log",
                    (unsigned long long)summary.unknown);
     buf_add_char(&out, '\n');
-    code = print(&out);
+    code = term_print_visible(&out, 4 * (size_t)OUTPUT_MAX) ? 0 : EXIT_FAULT;
     buf_release(&out);
     return code || !summary.changed ? code : REPLAY_CHANGED;
 }

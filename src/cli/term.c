@@ -106,6 +106,23 @@ void term_line(const char *format, ...)
     va_end(args);
 }
 
+bool term_print_visible(const struct buf *text, size_t most)
+{
+    struct buf out = BUF_INIT(most);
+    for (const char *at = text->data; at && *at;) {
+        size_t len = strcspn(at, "\n");
+        term_add_visible(&out, (struct str){at, len});
+        at += len;
+        if (*at) {
+            buf_add_char(&out, '\n');
+            at++;
+        }
+    }
+    bool ok = !buf_failed(&out) && term_write(1, buf_str(&out).ptr, out.len) == 0;
+    buf_release(&out);
+    return ok;
+}
+
 void term_progress(const char *text)
 {
     static bool shown;

@@ -26,6 +26,10 @@ void term_put_colour(struct buf *out, enum term_colour colour); /* whatever it i
 /* Text of which nothing can act on a terminal or reorder what stands around it. */
 void term_add_visible(struct buf *out, struct str text);
 
+/* Text of somebody else's on stdout, made visible line by line, so that line ends stay. False: it
+ * cannot be written, or would take more than `most` bytes. */
+bool term_print_visible(const struct buf *text, size_t most);
+
 /* All of it, also to a pipe that does not block. 0, or the errno of the write; EINTR when the run
  * was cancelled. */
 int term_write(int fd, const void *data, size_t len);

@@ -85,10 +85,9 @@ struct capful_call {
     struct list mine;     /* in one of the process's lists */
     struct list link;     /* in the host's list of its place */
     enum call_place place;
-    uint32_t number;         /* what the guest knows it by */
-    const struct tool *tool; /* once found; not valid after the run */
-    struct grant *grant;     /* that let it pass, or was asked about; counted */
-    label_set labels;
+    uint32_t number;                  /* what the guest knows it by */
+    const struct tool *tool;          /* once found; not valid after the run */
+    struct grant *grant;              /* that let it pass, or was asked about; counted */
     struct capful_question *question; /* while it waits for an approval */
     struct answer result;             /* once settled, until the guest has fetched it */
     bool recorded;                    /* in the audit log */

@@ -367,7 +367,6 @@ static enum judgement allow(struct tool_host *host, struct capful_call *call,
     const struct arguments *sent = d->bound ? &d->arguments : arguments;
     host->touched |= d->labels;
     host->account_touched |= d->touched | d->labels;
-    call->labels = d->labels;
     if (!keep_arguments(host, call, sent->text, sent->len) || !count_own(host, call->tool))
         return no_memory(host, call);
     return JUDGED_ALLOW;
